@@ -1,0 +1,109 @@
+import { program } from '../clock';
+import { address, float, word } from '../fields';
+import { loadPart, storePart } from '../lanes';
+import { abs4 } from '../simd';
+import { Accumulate, NORM_CHUNK, Penalty, Program, SquaredNorm, SumRows } from '../tape';
+import { first, last, thread } from '../threads';
+import { penalized4 } from './optimizer';
+
+/** y [columns] = sum over the rows, in order. */
+export function sumRows(p: usize): void {
+  const rows = word(p, SumRows.Rows);
+  const columns = word(p, SumRows.Columns);
+  const stride = (<usize>columns) << 2;
+  const to = last(columns, 16);
+  let n = first(columns, 16);
+  for (; n + 16 <= to; n += 16) {
+    let x = address(p, SumRows.Source) + ((<usize>n) << 2);
+    let s0 = f32x4.splat(0);
+    let s1 = s0,
+      s2 = s0,
+      s3 = s0;
+    for (let r = rows; r > 0; r--, x += stride) {
+      s0 = f32x4.add(s0, v128.load(x));
+      s1 = f32x4.add(s1, v128.load(x, 16));
+      s2 = f32x4.add(s2, v128.load(x, 32));
+      s3 = f32x4.add(s3, v128.load(x, 48));
+    }
+    const y = address(p, SumRows.Target) + ((<usize>n) << 2);
+    v128.store(y, s0);
+    v128.store(y, s1, 16);
+    v128.store(y, s2, 32);
+    v128.store(y, s3, 48);
+  }
+  for (; n < to; n += 4) {
+    const width = min<i32>(4, to - n);
+    let x = address(p, SumRows.Source) + ((<usize>n) << 2);
+    let s = f32x4.splat(0);
+    for (let r = rows; r > 0; r--, x += stride) {
+      s = f32x4.add(s, width == 4 ? v128.load(x) : loadPart(x, width, f32x4.splat(0)));
+    }
+    const y = address(p, SumRows.Target) + ((<usize>n) << 2);
+    if (width == 4) v128.store(y, s);
+    else storePart(y, s, width);
+  }
+}
+
+function addTo(field: i32, value: f64): void {
+  const q = program + ((<usize>field) << 2);
+  store<f64>(q, load<f64>(q) + value);
+}
+
+/** Thread 0: a batch's row values into the sum of the epoch. Slot 0, the loss, also sets the loss of the step. */
+export function accumulate(p: usize): void {
+  if (thread != 0) return;
+  let x = address(p, Accumulate.Values);
+  let total: f64 = 0;
+  for (let i = word(p, Accumulate.Count); i > 0; i--, x += 4) total += <f64>load<f32>(x);
+  const slot = word(p, Accumulate.Slot);
+  addTo(Program.Accumulators + 2 * slot, total * <f64>float(p, Accumulate.Share));
+  if (slot == 0)
+    store<f64>(program + ((<usize>Program.StepLoss) << 2), total * <f64>float(p, Accumulate.Scale));
+}
+
+/** Thread 0: l1 · sum|w| + l2 · sum w² into the loss. float64 lanes, in order. */
+export function penalty(p: usize): void {
+  if (thread != 0) return;
+  let w = address(p, Penalty.Parameter);
+  let absolute = f64x2.splat(0);
+  let square = f64x2.splat(0);
+  let count = word(p, Penalty.Count);
+  for (; count > 0; count -= 4, w += 16) {
+    const v = count >= 4 ? v128.load(w) : loadPart(w, count, f32x4.splat(0));
+    const low = f64x2.promote_low_f32x4(v);
+    const high = f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
+    absolute = f64x2.add(absolute, f64x2.add(f64x2.abs(low), f64x2.abs(high)));
+    square = f64x2.add(square, f64x2.add(f64x2.mul(low, low), f64x2.mul(high, high)));
+  }
+  const l1 = <f64>float(p, Penalty.L1) * (f64x2.extract_lane(absolute, 0) + f64x2.extract_lane(absolute, 1));
+  const l2 = <f64>float(p, Penalty.L2) * (f64x2.extract_lane(square, 0) + f64x2.extract_lane(square, 1));
+  addTo(Program.StepLoss, l1 + l2);
+  addTo(Program.Accumulators, (l1 + l2) * <f64>float(p, Penalty.Weight));
+}
+
+/** One float64 sum of squares for each NORM_CHUNK gradients: the chunks do not depend on the threads. */
+export function squaredNorm(p: usize): void {
+  const count = word(p, SquaredNorm.Count);
+  const chunks = (count + NORM_CHUNK - 1) / NORM_CHUNK;
+  const l1 = f32x4.splat(float(p, SquaredNorm.L1));
+  const l2 = f32x4.splat(2 * float(p, SquaredNorm.L2));
+  const to = last(chunks, 1);
+  for (let chunk = first(chunks, 1); chunk < to; chunk++) {
+    const offset = (<usize>(chunk * NORM_CHUNK)) << 2;
+    let w = address(p, SquaredNorm.Parameter) + offset;
+    let g = address(p, SquaredNorm.Gradient) + offset;
+    let total = f64x2.splat(0);
+    const zero = f32x4.splat(0);
+    for (let n = min<i32>(NORM_CHUNK, count - chunk * NORM_CHUNK); n > 0; n -= 4, w += 16, g += 16) {
+      const v =
+        n >= 4
+          ? penalized4(v128.load(w), v128.load(g), l1, l2)
+          : penalized4(loadPart(w, n, zero), loadPart(g, n, zero), l1, l2);
+      const low = f64x2.promote_low_f32x4(v);
+      const high = f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
+      total = f64x2.add(total, f64x2.add(f64x2.mul(low, low), f64x2.mul(high, high)));
+    }
+    const sum = f64x2.extract_lane(total, 0) + f64x2.extract_lane(total, 1);
+    store<f64>(address(p, SquaredNorm.Partials) + ((<usize>chunk) << 3), sum);
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Ends of rows: vectors of 1 to 3 elements, read and written without touching their neighbours.
+ * The missing lanes go through the same vector arithmetic, so a result never depends on its lane.
+ */
+
+/** The first `count` (1..3) floats at `p`; the other lanes hold `fill`. */
+export function loadPart(p: usize, count: i32, fill: v128): v128 {
+  let v = v128.load_lane<f32>(p, fill, 0);
+  if (count > 1) v = v128.load_lane<f32>(p, v, 1, 4);
+  if (count > 2) v = v128.load_lane<f32>(p, v, 2, 8);
+  return v;
+}
+
+/** The first `count` (1..3) lanes of `v` to `p`. */
+export function storePart(p: usize, v: v128, count: i32): void {
+  v128.store_lane<f32>(p, v, 0);
+  if (count > 1) v128.store_lane<f32>(p, v, 1, 4);
+  if (count > 2) v128.store_lane<f32>(p, v, 2, 8);
+}

@@ -1,0 +1,428 @@
+/**
+ * The tape: the contract between the compiler (src/compiler/encode.ts) and the executor (assembly/executor.ts).
+ * Imported by both, so it holds nothing but constants.
+ *
+ * A tape is a run of instructions of 32-bit words. Word 0 of each:
+ *
+ *    31            16 15    9  8   7      0
+ *   +----------------+-------+---+--------+
+ *   | length (words) |   0   | B | opcode |     B: a barrier stands before this instruction
+ *   +----------------+-------+---+--------+
+ *
+ * The other words are the fields named below: byte addresses, counts, flags, or float32 bits.
+ */
+
+export const enum Op {
+  End = 0,
+  Gather,
+  Pack,
+  Gemm,
+  ThinGemm,
+  Unary,
+  UnaryGrad,
+  Binary,
+  BiasAdd,
+  Affine,
+  Softmax,
+  SoftmaxGrad,
+  SumRows,
+  MeanSquaredError,
+  BinaryCrossEntropy,
+  SoftmaxCrossEntropy,
+  ClassHits,
+  BinaryHits,
+  Accumulate,
+  Penalty,
+  Dropout,
+  Guard,
+  SquaredNorm,
+  Optimize,
+}
+
+export const enum Head {
+  OpcodeMask = 0xff,
+  Barrier = 0x100,
+  LengthShift = 16,
+}
+
+/** Element types of data that lies in the arena. */
+export const enum Type {
+  F32 = 0,
+  I32 = 1,
+  U8 = 2,
+}
+
+/** dst[r, :] = float(src[index[cursor + r], :]); index 0 means rows in order. */
+export const enum Gather {
+  Source = 1,
+  Target,
+  Rows,
+  Columns,
+  SourceType,
+  TargetType,
+  Length,
+}
+
+/** B [K, N] (or stored [N, K]) into panels of 8 columns, [ceil(N/8)][K][8], zero padded. */
+export const enum Pack {
+  Source = 1,
+  Stride,
+  K,
+  N,
+  Transposed,
+  Target,
+  Length,
+}
+
+export const enum GemmFlag {
+  /** A is stored [K, M]. */
+  TransposedA = 1,
+  /** C += instead of C =. */
+  Accumulate = 2,
+  /** The epilogue multiplies by the activation's derivative, taken from Reference. */
+  Derivative = 4,
+  /** ThinGemm only: B is stored [N, K]. */
+  TransposedB = 8,
+}
+
+/** C [M, N] = A · B, then + bias, then the activation (or times its derivative). */
+export const enum Gemm {
+  A = 1,
+  AStride,
+  /** Panels of Pack; for ThinGemm B itself. */
+  B,
+  /** ThinGemm only. */
+  BStride,
+  C,
+  CStride,
+  M,
+  N,
+  K,
+  Flags,
+  /** Address or 0. */
+  Bias,
+  Activation,
+  Alpha,
+  /** [M, N], stride CStride; address or 0. */
+  Reference,
+  /** Scratch of Gemm: GEMM_SCRATCH bytes for each thread. */
+  Scratch,
+  Length,
+}
+
+/** Columns of a packed panel of B, rows of a tile. */
+export const GEMM_PANEL = 8;
+export const GEMM_ROWS = 4;
+/** Longest block of K, and floats in a packed block of A. */
+export const GEMM_K_BLOCK = 384;
+export const GEMM_A_BLOCK = 36864;
+/** Rows of a block of A at most. */
+export const GEMM_M_BLOCK = 512;
+/** Bytes of scratch per thread: the packed block of A (and 4 rows more), the edge tiles of a panel. */
+export const GEMM_SCRATCH = (GEMM_A_BLOCK + 4 * GEMM_K_BLOCK + GEMM_M_BLOCK * GEMM_PANEL) * 4;
+
+export const enum Activation {
+  Linear = 0,
+  Relu,
+  LeakyRelu,
+  Elu,
+  Selu,
+  Sigmoid,
+  HardSigmoid,
+  Tanh,
+  Softplus,
+  Softsign,
+  Silu,
+  Gelu,
+  GeluTanh,
+  Mish,
+  Exponential,
+}
+
+/** y = f(x), n elements. */
+export const enum Unary {
+  Source = 1,
+  Target,
+  Count,
+  Kind,
+  Alpha,
+  Length,
+}
+
+/** dx = dy * f'(reference); the reference is y, or x where the derivative needs x. */
+export const enum UnaryGrad {
+  Gradient = 1,
+  Reference,
+  Target,
+  Count,
+  Kind,
+  Alpha,
+  Length,
+}
+
+export const enum BinaryKind {
+  Add = 0,
+  Subtract,
+  Multiply,
+}
+
+export const enum Binary {
+  A = 1,
+  B,
+  Target,
+  Count,
+  Kind,
+  Length,
+}
+
+/** y [rows, columns] = x + bias [columns]. */
+export const enum BiasAdd {
+  Source = 1,
+  Bias,
+  Target,
+  Rows,
+  Columns,
+  Length,
+}
+
+/** y = x * scale + offset. */
+export const enum Affine {
+  Source = 1,
+  Target,
+  Count,
+  Scale,
+  Offset,
+  Length,
+}
+
+/** Over the last axis; Logarithm selects log-softmax. */
+export const enum Softmax {
+  Source = 1,
+  Target,
+  Rows,
+  Columns,
+  Logarithm,
+  Length,
+}
+
+export const enum SoftmaxGrad {
+  Gradient = 1,
+  Output,
+  Target,
+  Rows,
+  Columns,
+  Logarithm,
+  Length,
+}
+
+/** y [columns] = sum of x [rows, columns] over the rows. */
+export const enum SumRows {
+  Source = 1,
+  Target,
+  Rows,
+  Columns,
+  Length,
+}
+
+/** Row losses and the gradient of Scale * sum(row losses); Gradient may be 0. */
+export const enum Loss {
+  Prediction = 1,
+  Target,
+  Gradient,
+  RowLoss,
+  Rows,
+  Columns,
+  /** Of the gradient, and of a row's loss. */
+  Scale,
+  RowScale,
+  /** BinaryCrossEntropy: LossForm. SoftmaxCrossEntropy: 1 when targets are classes, 0 when [rows, columns]. */
+  Form,
+  /** BinaryCrossEntropy: bounds of the probability. */
+  Low,
+  High,
+  Length,
+}
+
+export const enum LossForm {
+  /** The prediction is a logit. */
+  Logits = 0,
+  /** The prediction is a probability. */
+  Probabilities = 1,
+  /** The prediction is a probability that a sigmoid made; the gradient is that of the sigmoid's input. */
+  Sigmoid = 2,
+  /** Added to a form: the gradient is 0 where the probability was clipped (else the clip is passed through). */
+  ZeroClipped = 4,
+}
+
+/** hits[r] = 1 where the class of the row is the predicted one. */
+export const enum ClassHits {
+  Prediction = 1,
+  Target,
+  Hits,
+  Rows,
+  Columns,
+  /** 1 when targets are classes, 0 when [rows, columns]. */
+  Sparse,
+  Length,
+}
+
+/** hits[r] = mean over columns of (prediction > threshold) == (target > 0.5). */
+export const enum BinaryHits {
+  Prediction = 1,
+  Target,
+  Hits,
+  Rows,
+  Columns,
+  Threshold,
+  Length,
+}
+
+/** accumulator[Slot] += Share * sum(values) (float64, in order). Slot 0 is the loss: Scale * sum is that of the step. */
+export const enum Accumulate {
+  Values = 1,
+  Count,
+  Slot,
+  Scale,
+  Share,
+  Length,
+}
+
+/** The step's loss += l1 * sum|w| + l2 * sum w²; Weight is the batch's share in the epoch's mean (its rows). */
+export const enum Penalty {
+  Parameter = 1,
+  Count,
+  L1,
+  L2,
+  Weight,
+  Length,
+}
+
+/** Distributions that `initialize` fills a range with; A and B are their parameters. */
+export const enum Fill {
+  /** A everywhere. */
+  Constant = 0,
+  /** Uniform in [A, B). */
+  Uniform,
+  /** Mean A, standard deviation B. */
+  Normal,
+  /** The same, cut at two standard deviations. */
+  TruncatedNormal,
+}
+
+/** y = x * mask / (1 - rate); the mask is a function of (seed, step, Stream, index). */
+export const enum Dropout {
+  Source = 1,
+  Target,
+  Count,
+  Rate,
+  Stream,
+  Length,
+}
+
+/** Stops the step when the loss, or one of the gradients, is not finite. */
+export const enum Guard {
+  Gradient = 1,
+  Count,
+  Length,
+}
+
+/** Partial sums (float64) of squared gradients, penalties included, one for each NORM_CHUNK elements. */
+export const enum SquaredNorm {
+  Parameter = 1,
+  Gradient,
+  Count,
+  L1,
+  L2,
+  Partials,
+  Length,
+}
+
+export const NORM_CHUNK = 4096;
+
+export const enum OptimizerKind {
+  Sgd = 0,
+  Momentum,
+  Nesterov,
+  RmsProp,
+  Adam,
+}
+
+/** One pass over a range of parameters. */
+export const enum Optimize {
+  Kind = 1,
+  Parameter,
+  Gradient,
+  /** Momentum, first moment. */
+  State1,
+  /** Mean square, second moment. */
+  State2,
+  /** Mean gradient (centered RMSProp). */
+  State3,
+  Count,
+  /** Multiplies the learning rate. */
+  Rate,
+  L1,
+  L2,
+  WeightDecay,
+  /** Largest absolute gradient; 0: none. */
+  ClipValue,
+  /** Largest global norm; 0: none. */
+  ClipNorm,
+  Partials,
+  PartialCount,
+  Beta1,
+  Beta2,
+  /** 1 - beta, rounded once. */
+  Rest1,
+  Rest2,
+  Epsilon,
+  Length,
+}
+
+/** Why a run stopped. */
+export const enum Status {
+  Ok = 0,
+  LossNotFinite = 1,
+  GradientNotFinite = 2,
+}
+
+/** The program block, in words. float64 fields take two words and lie at even indices. */
+export const enum Program {
+  /** Tape of a whole batch, tape of the last, smaller one (0: none). */
+  Tape = 0,
+  TailTape,
+  /** Whole batches in an epoch. */
+  Batches,
+  BatchRows,
+  /** Row indices of the epoch (0: rows in order), rows. */
+  Index,
+  Rows,
+  Shuffle,
+  SeedLow,
+  SeedHigh,
+  /** Counters: optimizer steps done in all, steps done in this epoch, epochs done in all. */
+  Step,
+  EpochStep,
+  Epoch,
+  Status,
+  /** Ended epochs not yet read by JavaScript, and how many fit. */
+  Recorded,
+  RecordCapacity,
+  /** Accumulators in use. */
+  Slots,
+  LearningRate,
+  Records,
+  /** float64: beta1, beta2, their t-th powers, loss of the last step. */
+  Beta1 = 18,
+  Beta2 = 20,
+  Beta1Power = 22,
+  Beta2Power = 24,
+  StepLoss = 26,
+  /** float64[MAX_SLOTS]: loss, metrics … as sums over rows. */
+  Accumulators = 28,
+  Words = 60,
+}
+
+export const MAX_SLOTS = 16;
+/** One record: Slots float64 sums, MAX_SLOTS reserved. */
+export const RECORD_BYTES = MAX_SLOTS * 8;

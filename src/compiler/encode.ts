@@ -1,0 +1,101 @@
+import { Gather, GEMM_SCRATCH, Op, Type } from '../../assembly/tape.ts';
+import type { Call, Emitter, Span } from '../ops/rule.ts';
+import { isOp, lastOf, sizeOf, type Tensor } from '../ops/tensor.ts';
+import type { MemoryPlan } from './memory.ts';
+import { ruleOf, type Schedule } from './schedule.ts';
+import { TapeWriter } from './tape.ts';
+
+/** A column of the data set that lies in the arena. */
+export interface Source {
+  readonly address: number;
+  readonly type: Type;
+}
+
+/** Addresses that encoding needs. */
+export interface Layout {
+  /** The block of activations. */
+  readonly activations: number;
+  /** Scratch of the matrix product, GEMM_SCRATCH bytes a thread. */
+  readonly gemmScratch: number;
+  /** Of each input, by name. */
+  readonly data: ReadonlyMap<string, Source>;
+}
+
+/** What a writer of further instructions (metrics, optimizer) may use. */
+export interface Encoder {
+  readonly tape: TapeWriter;
+  readonly batch: number;
+  /** Of the whole data set. */
+  readonly rows: number;
+  span(tensor: Tensor): Span;
+}
+
+export function gemmScratchBytes(threads: number): number {
+  return GEMM_SCRATCH * threads;
+}
+
+/** Encodes the calls for a batch of `batch` rows: gathers of the inputs first, then `finish`. */
+export function encode(
+  { calls, sources }: Schedule,
+  plan: MemoryPlan,
+  layout: Layout,
+  batch: number,
+  rows: number,
+  finish: (encoder: Encoder) => void,
+): TapeWriter {
+  const tape = new TapeWriter();
+  const address = (tensor: Tensor): number => {
+    const { fixed, at } = plan.place(tensor);
+    return fixed ? at : layout.activations + at;
+  };
+  const span = (tensor: Tensor): Span => {
+    const start = address(tensor);
+    return { start, end: start + sizeOf(tensor.shape, batch) * 4 };
+  };
+
+  for (const tensor of sources) {
+    if (!isOp(tensor, 'input')) continue;
+    const { name, shape, type } = tensor.attributes;
+    const source = layout.data.get(name);
+    if (!source) throw new Error(`no data for input '${name}'`);
+    tape.layer = name;
+    tape.emit(
+      Op.Gather,
+      {
+        [Gather.Source]: source.address,
+        [Gather.Target]: address(tensor),
+        [Gather.Rows]: batch,
+        [Gather.Columns]: sizeOf(shape, 1),
+        [Gather.SourceType]: source.type,
+        [Gather.TargetType]: type === 'f32' ? Type.F32 : Type.I32,
+      },
+      Gather.Length,
+      [],
+      [span(tensor)],
+    );
+  }
+
+  for (const call of calls) {
+    tape.layer = call.tensor.layer;
+    const { emit } = ruleOf(call.tensor);
+    if (typeof emit !== 'function') continue;
+    emit(emitter(call), call);
+  }
+  finish({ tape, batch, rows, span });
+  return tape;
+
+  function emitter(call: Call): Emitter {
+    const { at, bytes } = plan.workspace(call);
+    const start = layout.activations + at;
+    return {
+      batch,
+      size: (tensor) => sizeOf(tensor.shape, batch),
+      rows: (tensor) => sizeOf(tensor.shape, batch) / lastOf(tensor.shape),
+      address,
+      span,
+      workspace: { start, end: start + bytes },
+      gemmScratch: layout.gemmScratch,
+      emit: (op, fields, length, reads, writes) => tape.emit(op, fields, length, reads, writes),
+    };
+  }
+}

@@ -1,0 +1,124 @@
+import { Op } from '../../assembly/tape.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { OpName } from '../ops/attributes.ts';
+import type { Call, OpRule } from '../ops/rule.ts';
+import { rules } from '../ops/rules.ts';
+import { isOp, type Tensor } from '../ops/tensor.ts';
+
+/** Kernel calls in an order that respects their inputs, with what each reads. */
+export interface Schedule {
+  readonly calls: readonly Call[];
+  /** Inputs and parameters that the calls read. */
+  readonly sources: readonly Tensor[];
+}
+
+export function ruleOf(tensor: Tensor): OpRule<OpName> {
+  return rules[tensor.op] as OpRule<OpName>;
+}
+
+/** What a call reads, its epilogue included. */
+export function readsOf(call: Call): readonly Tensor[] {
+  const { bias, derivative } = call.epilogue;
+  const extra = [bias, derivative?.inputs[1]].filter((t) => t !== undefined);
+  return [...call.tensor.inputs, ...extra];
+}
+
+/**
+ * The calls that make `roots`, fused: bias, activation and the derivative of the activation below go into the
+ * matrix product before them when nothing else reads what lies between; a loss and its gradient are one call.
+ */
+export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
+  const reached = reach(roots);
+  const tensors = graph.tensors.filter((tensor) => reached.has(tensor));
+  const consumers = new Map<Tensor, Tensor[]>();
+  for (const tensor of tensors) {
+    for (const input of tensor.inputs) {
+      const list = consumers.get(input);
+      if (list) list.push(tensor);
+      else consumers.set(input, [tensor]);
+    }
+  }
+
+  const only = (tensor: Tensor): Tensor | undefined => {
+    const list = consumers.get(tensor);
+    return list?.length === 1 && !roots.includes(tensor) ? list[0] : undefined;
+  };
+
+  const calls: Call[] = [];
+  const made = new Map<Tensor, Call>();
+  for (const tensor of tensors) {
+    if (made.has(tensor)) continue;
+    if (isOp(tensor, 'lossGradient')) {
+      made.get(tensor.inputs[0]!)!.second = tensor as unknown as Tensor;
+      continue;
+    }
+    if (typeof ruleOf(tensor).emit !== 'function') continue;
+    const call: Call = { tensor, output: tensor, epilogue: {} };
+    if (isOp(tensor, 'matmul')) fuse(call, only);
+    for (let t: Tensor | undefined = call.output; t && t !== tensor; t = t.inputs[0]) made.set(t, call);
+    made.set(tensor, call);
+    calls.push(call);
+  }
+  return { calls, sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter') };
+}
+
+function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
+  const { epilogue } = call;
+  for (;;) {
+    const next = only(call.output);
+    if (!next || next.inputs[0] !== call.output) return;
+    if (isOp(next, 'biasAdd') && !epilogue.bias) {
+      epilogue.bias = next.inputs[1]!;
+      call.output = next as unknown as Tensor;
+    } else if (isOp(next, 'activation')) {
+      epilogue.activation = next;
+      call.output = next as unknown as Tensor;
+      return;
+    } else if (isOp(next, 'activationGrad') && !epilogue.bias && next.inputs[1] !== call.output) {
+      epilogue.derivative = next;
+      call.output = next as unknown as Tensor;
+      return;
+    } else {
+      return;
+    }
+  }
+}
+
+function reach(roots: readonly Tensor[]): ReadonlySet<Tensor> {
+  const set = new Set<Tensor>();
+  const stack = [...roots];
+  for (let tensor = stack.pop(); tensor; tensor = stack.pop()) {
+    if (set.has(tensor)) continue;
+    set.add(tensor);
+    stack.push(...tensor.inputs);
+  }
+  return set;
+}
+
+/** What a message calls an instruction. */
+export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
+  [Op.End]: 'end',
+  [Op.Gather]: 'batch',
+  [Op.Pack]: 'matrix product',
+  [Op.Gemm]: 'matrix product',
+  [Op.ThinGemm]: 'matrix product',
+  [Op.Unary]: 'activation',
+  [Op.UnaryGrad]: 'gradient of the activation',
+  [Op.Binary]: 'arithmetic',
+  [Op.BiasAdd]: 'bias',
+  [Op.Affine]: 'scaling',
+  [Op.Softmax]: 'softmax',
+  [Op.SoftmaxGrad]: 'gradient of softmax',
+  [Op.SumRows]: 'gradient of the bias',
+  [Op.MeanSquaredError]: 'mean squared error',
+  [Op.BinaryCrossEntropy]: 'binary cross-entropy',
+  [Op.SoftmaxCrossEntropy]: 'softmax cross-entropy',
+  [Op.ClassHits]: 'accuracy',
+  [Op.BinaryHits]: 'binary accuracy',
+  [Op.Accumulate]: 'sum of the loss',
+  [Op.Penalty]: 'regularization penalty',
+  [Op.Dropout]: 'dropout',
+  [Op.Guard]: 'check',
+  [Op.SquaredNorm]: 'gradient norm',
+  [Op.Optimize]: 'optimizer',
+};

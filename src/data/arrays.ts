@@ -1,0 +1,117 @@
+import { Type } from '../../assembly/tape.ts';
+import { show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+
+/** Numbers in row-major order, and their dimensions, rows first. */
+export interface ArrayData {
+  readonly data: ArrayLike<number> & ArrayBufferView;
+  readonly shape: readonly number[];
+}
+
+/** A typed array with its shape, or nested arrays of numbers. */
+export type ArrayInput = ArrayData | readonly NestedNumbers[];
+export type NestedNumbers = number | readonly NestedNumbers[];
+
+/** Data as the core takes it. */
+export interface Column {
+  readonly data: Float32Array | Int32Array | Uint8Array;
+  readonly type: Type;
+  /** Dimensions, rows first. */
+  readonly shape: readonly number[];
+}
+
+/** Checks data and brings it into a type of the core: bytes stay bytes, other numbers become float32. */
+export function toColumn(value: unknown, what: string): Column {
+  const { data, shape } = Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
+  if (shape.length === 0 || shape.some((d) => d === 0)) {
+    throw new UsageError(`${what} is empty: shape [${shape.join(', ')}]`);
+  }
+  if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) {
+    const bytes =
+      data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.length);
+    return { data: bytes, type: Type.U8, shape };
+  }
+  const floats = data instanceof Float32Array ? data : Float32Array.from(data);
+  checkFinite(floats, data, shape, what);
+  return { data: floats, type: Type.F32, shape };
+}
+
+/** Targets that are classes 0 … classes - 1, as int32 (bytes stay bytes). */
+export function toClasses(value: unknown, classes: number, what: string): Column {
+  const { data, shape } = Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
+  const perRow = shape.slice(1).reduce((a, b) => a * b, 1);
+  for (let i = 0; i < data.length; i++) {
+    const c = data[i]!;
+    if (!Number.isInteger(c) || c < 0 || c >= classes) {
+      throw new UsageError(
+        `${what}: row ${Math.floor(i / perRow)} has class ${c}, but the output has ${classes} classes, 0 to ${classes - 1}`,
+      );
+    }
+  }
+  if (data instanceof Uint8Array) return { data, type: Type.U8, shape };
+  const integers = data instanceof Int32Array ? data : Int32Array.from(data);
+  return { data: integers, type: Type.I32, shape };
+}
+
+function fromTyped(value: unknown, what: string): ArrayData {
+  if (typeof value !== 'object' || value === null || !('data' in value) || !('shape' in value)) {
+    throw new UsageError(`${what} must be { data: TypedArray, shape } or nested arrays, got ${show(value)}`);
+  }
+  const { data, shape } = value;
+  if (!ArrayBuffer.isView(data) || data instanceof DataView || !('length' in data)) {
+    throw new UsageError(`${what}: data must be a typed array, got ${show(data)}`);
+  }
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    throw new UsageError(`${what}: data must hold numbers, got ${show(data)}`);
+  }
+  if (!Array.isArray(shape) || !shape.every((d) => Number.isInteger(d) && d >= 0)) {
+    throw new UsageError(`${what}: shape must be an array of integers, got ${show(shape)}`);
+  }
+  const size = shape.reduce((a: number, b: number) => a * b, 1);
+  if (size !== data.length) {
+    throw new UsageError(
+      `${what}: shape [${shape.join(', ')}] holds ${size} numbers, data has ${data.length}`,
+    );
+  }
+  return { data: data as ArrayData['data'], shape };
+}
+
+function fromNested(value: readonly unknown[], what: string): ArrayData {
+  const shape: number[] = [];
+  for (let level: unknown = value; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const data = new Float64Array(shape.reduce((a, b) => a * b, 1));
+  let next = 0;
+  const walk = (level: unknown, depth: number, place: string): void => {
+    if (depth === shape.length) {
+      if (typeof level !== 'number')
+        throw new UsageError(`${what}${place} must be a number, got ${show(level)}`);
+      data[next++] = level;
+      return;
+    }
+    if (!Array.isArray(level) || level.length !== shape[depth]) {
+      const got = Array.isArray(level) ? `${level.length} entries` : show(level);
+      throw new UsageError(
+        `${what}${place} must be an array of ${shape[depth]} entries like the first, got ${got}`,
+      );
+    }
+    for (let i = 0; i < level.length; i++) walk(level[i], depth + 1, `${place}[${i}]`);
+  };
+  walk(value, 0, '');
+  return { data, shape };
+}
+
+function checkFinite(
+  floats: Float32Array,
+  original: ArrayLike<number>,
+  shape: readonly number[],
+  what: string,
+): void {
+  for (let i = 0; i < floats.length; i++) {
+    if (Number.isFinite(floats[i])) continue;
+    const perRow = shape.slice(1).reduce((a, b) => a * b, 1);
+    throw new UsageError(
+      `${what}: row ${Math.floor(i / perRow)}, column ${i % perRow} is ${original[i]}; ` +
+        'every number must be finite (within ±3.4e38): fill in missing values first',
+    );
+  }
+}

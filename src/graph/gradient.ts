@@ -1,0 +1,40 @@
+import { BinaryKind } from '../../assembly/tape.ts';
+import type { OpRule } from '../ops/rule.ts';
+import { rules } from '../ops/rules.ts';
+import type { Tensor } from '../ops/tensor.ts';
+import type { Graph } from './graph.ts';
+
+/**
+ * Reverse-mode differentiation as graph: adds the operations that compute the gradient of the mean (or sum) of `loss`
+ * with respect to each of `wanted`, in the order of `wanted`; undefined where the loss does not depend on it. Gradients
+ * that nobody asked for are traced too; the schedule leaves out what nothing reads.
+ */
+export function gradients(
+  graph: Graph,
+  loss: Tensor,
+  wanted: readonly Tensor[],
+): readonly (Tensor | undefined)[] {
+  const needed = dependents(graph, wanted);
+  const found = new Map<Tensor, Tensor>();
+  for (const tensor of graph.tensors.slice(0, loss.id + 1).reverse()) {
+    if (!needed.has(tensor)) continue;
+    const dy = tensor === loss ? loss : found.get(tensor);
+    const { gradient } = rules[tensor.op] as OpRule<Tensor['op']>;
+    if (!dy || gradient === 'none') continue;
+    for (const [of, d] of gradient(graph, tensor, dy)) {
+      if (!needed.has(of)) continue;
+      const before = found.get(of);
+      found.set(of, before ? graph.add('binary', [before, d], { kind: BinaryKind.Add }, of.layer) : d);
+    }
+  }
+  return wanted.map((tensor) => found.get(tensor));
+}
+
+/** The tensors that depend on one of `wanted`, themselves included. */
+function dependents(graph: Graph, wanted: readonly Tensor[]): ReadonlySet<Tensor> {
+  const set = new Set<Tensor>(wanted);
+  for (const tensor of graph.tensors) {
+    if (tensor.inputs.some((input) => set.has(input))) set.add(tensor);
+  }
+  return set;
+}

@@ -1,0 +1,63 @@
+/** downhill: train neural networks in JavaScript, in Node and in the browser. */
+export type { ArrayData, ArrayInput, NestedNumbers } from './data/arrays.ts';
+export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
+export { ModelFormatError } from './io/errors.ts';
+export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
+export {
+  constant,
+  type InitializerConfig,
+  type InitializerLike,
+  type InitializerName,
+  orthogonal,
+  randomNormal,
+  randomUniform,
+  truncatedNormal,
+} from './layers/initializers.ts';
+export type { Layer } from './layers/layer.ts';
+export {
+  activation,
+  type DenseOptions,
+  dense,
+  dropout,
+  flatten,
+  type LayerOptions,
+  rescaling,
+  reshape,
+} from './layers/layers.ts';
+export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
+export type { Logs } from './train/logs.ts';
+export {
+  type BinaryCrossEntropyOptions,
+  binaryCrossEntropy,
+  crossEntropy,
+  type Loss,
+  type LossLike,
+  type LossOptions,
+  meanSquaredError,
+  type Reduction,
+} from './train/losses.ts';
+export { accuracy, binaryAccuracy, type Metric, type MetricLike } from './train/metrics.ts';
+export { type Model, type Prediction, type SequentialOptions, sequential } from './train/model.ts';
+export { loadModel } from './train/model-file.ts';
+export {
+  type AdamOptions,
+  adam,
+  adamw,
+  type Optimizer,
+  type OptimizerLike,
+  type OptimizerOptions,
+  type RmspropOptions,
+  rmsprop,
+  type SgdOptions,
+  sgd,
+} from './train/optimizers.ts';
+export type { WeightTensor } from './train/parameters.ts';
+export {
+  type Dataset,
+  type EpochEvent,
+  type FitOptions,
+  type History,
+  type StepEvent,
+  Trainer,
+  type TrainerOptions,
+} from './train/trainer.ts';

@@ -1,0 +1,38 @@
+import type { Graph } from '../graph/graph.ts';
+import type { Shape, Tensor } from '../ops/tensor.ts';
+import type { Fans, InitializerConfig } from './initializers.ts';
+import type { Regularizer } from './regularizers.ts';
+
+/** A trainable (or fixed) array of a layer. */
+export interface ParameterSpec extends Fans {
+  /** Within its layer: kernel, bias. */
+  readonly name: string;
+  readonly initializer: InitializerConfig;
+  readonly regularizer?: Regularizer | undefined;
+  /** False: training leaves it as it is. */
+  readonly trainable: boolean;
+  /** Multiplies the learning rate. */
+  readonly learningRateScale: number;
+}
+
+/** What a layer may use while it traces. */
+export interface CallContext {
+  readonly graph: Graph;
+  /** The layer's own parameters, in the order of `parameters`. */
+  readonly parameters: readonly Tensor[];
+  /** Training, or inference. */
+  readonly training: boolean;
+  /** A number of the layer's own, for its random numbers. */
+  readonly stream: number;
+}
+
+/** A layer: what it was made from, its parameters, and the operations it stands for. */
+export interface Layer {
+  readonly type: string;
+  /** JSON that makes the same layer again. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly name?: string | undefined;
+  /** `shape` without the batch; `name` for messages. */
+  parameters(shape: Shape, name: string): readonly ParameterSpec[];
+  call(x: Tensor, context: CallContext): Tensor;
+}

@@ -1,0 +1,247 @@
+import { flag, integer, knownKeys, named, number, show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import { lastOf, type Tensor } from '../ops/tensor.ts';
+import {
+  type ActivationConfig,
+  type ActivationLike,
+  activationConfig,
+  applyActivation,
+} from './activations.ts';
+import { type InitializerLike, initializerConfig } from './initializers.ts';
+import type { Layer } from './layer.ts';
+import { type Regularizer, regularizer } from './regularizers.ts';
+
+export interface LayerOptions {
+  /** Name in messages, summaries and files; by default the type, numbered. Letters, digits, `_`, `-`, `.`. */
+  name?: string;
+}
+
+export interface DenseOptions extends LayerOptions {
+  /** Default 'linear'. */
+  activation?: ActivationLike;
+  /** Default true. */
+  useBias?: boolean;
+  /** Of the kernel [in, units]. Default 'glorotUniform'. */
+  kernelInitializer?: InitializerLike;
+  /** Of the bias [units]. Default 'zeros'. */
+  biasInitializer?: InitializerLike;
+  kernelRegularizer?: Regularizer;
+  biasRegularizer?: Regularizer;
+  /** Multiplies the learning rate of the kernel. Default 1. */
+  kernelLearningRateScale?: number;
+  /** Multiplies the learning rate of the bias. Default 1. */
+  biasLearningRateScale?: number;
+  /** False: training leaves the parameters as they are. Default true. */
+  trainable?: boolean;
+}
+
+function layerName(options: LayerOptions, what: string): string | undefined {
+  const { name } = options;
+  if (name === undefined) return undefined;
+  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name)) {
+    throw new UsageError(
+      `${what}: name must be 1 to 100 letters, digits, '_', '-' or '.', got ${show(name)}`,
+    );
+  }
+  return name;
+}
+
+/** The given entries, without the undefined ones: what is written to a file. */
+function written(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+}
+
+const denseKeys = [
+  'name',
+  'activation',
+  'useBias',
+  'kernelInitializer',
+  'biasInitializer',
+  'kernelRegularizer',
+  'biasRegularizer',
+  'kernelLearningRateScale',
+  'biasLearningRateScale',
+  'trainable',
+];
+
+/**
+ * Fully connected: y = f(x · kernel + bias), over the last axis. kernel [in, units], bias [units].
+ * @param units Outputs, at least 1.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
+export function dense(units: number, options: DenseOptions = {}): Layer {
+  const what = 'dense';
+  integer(units, `${what}: units`, 1);
+  knownKeys(options, denseKeys, what);
+  const name = layerName(options, what);
+  const activation = activationConfig(options.activation ?? 'linear', `${what}: activation`);
+  const useBias = flag(options.useBias ?? true, `${what}: useBias`);
+  const trainable = flag(options.trainable ?? true, `${what}: trainable`);
+  const kernelInitializer = initializerConfig(
+    options.kernelInitializer ?? 'glorotUniform',
+    `${what}: kernelInitializer`,
+  );
+  const biasInitializer = initializerConfig(options.biasInitializer ?? 'zeros', `${what}: biasInitializer`);
+  const penalty = (key: 'kernelRegularizer' | 'biasRegularizer'): Regularizer | undefined =>
+    options[key] === undefined ? undefined : regularizer(options[key], `${what}: ${key}`);
+  const kernelRegularizer = penalty('kernelRegularizer');
+  const biasRegularizer = penalty('biasRegularizer');
+  const scale = (key: 'kernelLearningRateScale' | 'biasLearningRateScale'): number =>
+    number(options[key] ?? 1, `${what}: ${key}`, { min: 0 });
+  const kernelLearningRateScale = scale('kernelLearningRateScale');
+  const biasLearningRateScale = scale('biasLearningRateScale');
+  return {
+    type: 'dense',
+    name,
+    config: written({
+      units,
+      activation,
+      useBias,
+      kernelInitializer,
+      biasInitializer,
+      kernelRegularizer,
+      biasRegularizer,
+      kernelLearningRateScale,
+      biasLearningRateScale,
+      trainable,
+    }),
+    parameters(shape, layer) {
+      if (shape.length === 0) throw new UsageError(`layer '${layer}': dense needs an input with a last axis`);
+      const fanIn = lastOf(shape);
+      const common = { fanIn, fanOut: units, trainable };
+      const kernel = {
+        ...common,
+        name: 'kernel',
+        shape: [fanIn, units],
+        initializer: kernelInitializer,
+        regularizer: kernelRegularizer,
+        learningRateScale: kernelLearningRateScale,
+      };
+      const bias = {
+        ...common,
+        name: 'bias',
+        shape: [units],
+        initializer: biasInitializer,
+        regularizer: biasRegularizer,
+        learningRateScale: biasLearningRateScale,
+      };
+      return useBias ? [kernel, bias] : [kernel];
+    },
+    call(x, { graph, parameters: [kernel, bias] }) {
+      let y: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
+      if (bias) y = graph.add('biasAdd', [y, bias], {});
+      return applyActivation(graph, y, activation);
+    },
+  };
+}
+
+/** An activation as a layer of its own. */
+export function activation(kind: ActivationLike, options: LayerOptions = {}): Layer {
+  knownKeys(options, ['name'], 'activation');
+  const config: ActivationConfig = activationConfig(kind, 'activation');
+  return {
+    type: 'activation',
+    name: layerName(options, 'activation'),
+    config: { activation: config },
+    parameters: () => [],
+    call: (x, { graph }) => applyActivation(graph, x, config),
+  };
+}
+
+/**
+ * While training, sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate)
+ * (Srivastava et al. 2014, inverted form); nothing otherwise.
+ * @param rate At least 0, below 1.
+ */
+export function dropout(rate: number, options: LayerOptions = {}): Layer {
+  knownKeys(options, ['name'], 'dropout');
+  number(rate, 'dropout: rate', { min: 0, below: 1 });
+  return {
+    type: 'dropout',
+    name: layerName(options, 'dropout'),
+    config: { rate },
+    parameters: () => [],
+    call: (x, { graph, training, stream }) =>
+      training && rate > 0 ? graph.add('dropout', [x], { rate, stream }) : x,
+  };
+}
+
+/** All dimensions but the batch become one. */
+export function flatten(options: LayerOptions = {}): Layer {
+  knownKeys(options, ['name'], 'flatten');
+  return {
+    type: 'flatten',
+    name: layerName(options, 'flatten'),
+    config: {},
+    parameters: () => [],
+    call: (x, { graph }) => {
+      const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
+      return x.shape.length === 2 ? x : graph.add('reshape', [x], { shape: [size] });
+    },
+  };
+}
+
+/**
+ * The same elements in another shape.
+ * @param shape Dimensions without the batch; one may be -1 and is found from the others.
+ */
+export function reshape(shape: readonly number[], options: LayerOptions = {}): Layer {
+  knownKeys(options, ['name'], 'reshape');
+  if (!Array.isArray(shape)) throw new UsageError(`reshape: shape must be an array, got ${show(shape)}`);
+  for (const d of shape) if (d !== -1) integer(d, 'reshape: a dimension', 1);
+  if (shape.filter((d) => d === -1).length > 1) throw new UsageError('reshape: only one dimension may be -1');
+  return {
+    type: 'reshape',
+    name: layerName(options, 'reshape'),
+    config: { shape: [...shape] },
+    parameters: () => [],
+    call: (x, { graph }) => {
+      const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
+      const known = shape.reduce((a, d) => (d === -1 ? a : a * d), 1);
+      const complete = shape.map((d) => (d === -1 ? size / known : d));
+      if (!complete.every(Number.isInteger)) {
+        throw new UsageError(
+          `layer '${graph.layer}': cannot reshape ${size} elements of a row into [${shape.join(', ')}]`,
+        );
+      }
+      return graph.add('reshape', [x], { shape: complete });
+    },
+  };
+}
+
+/** x · scale + offset, e.g. `rescaling(1 / 255)` for bytes of an image. Default offset 0. */
+export function rescaling(scale: number, options: LayerOptions & { offset?: number } = {}): Layer {
+  knownKeys(options, ['name', 'offset'], 'rescaling');
+  number(scale, 'rescaling: scale');
+  const offset = number(options.offset ?? 0, 'rescaling: offset');
+  return {
+    type: 'rescaling',
+    name: layerName(options, 'rescaling'),
+    config: { scale, offset },
+    parameters: () => [],
+    call: (x, { graph }) => graph.add('affine', [x], { scale, offset }),
+  };
+}
+
+type Config = Readonly<Record<string, unknown>>;
+
+/** How each type of layer is made again from a file. Options are checked by the functions themselves. */
+const types: { readonly [type: string]: (config: Config) => Layer } = {
+  dense: ({ units, ...options }) => dense(units as number, options as DenseOptions),
+  activation: ({ activation: kind, ...options }) =>
+    activation(kind as ActivationLike, options as LayerOptions),
+  dropout: ({ rate, ...options }) => dropout(rate as number, options as LayerOptions),
+  flatten: (options) => flatten(options as LayerOptions),
+  reshape: ({ shape, ...options }) => reshape(shape as number[], options as LayerOptions),
+  rescaling: ({ scale, ...options }) =>
+    rescaling(scale as number, options as LayerOptions & { offset?: number }),
+};
+
+/** Makes a layer from `{ type, name, ...config }`. */
+export function layerFromConfig(value: unknown): Layer {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UsageError(`a layer must be an object, got ${show(value)}`);
+  }
+  const { type, ...config } = value as Config;
+  return named(types, type, 'layer type')(config);
+}

@@ -1,0 +1,163 @@
+import { BinaryHits, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
+import type { LossOp, OpAttributes } from './attributes.ts';
+import type { Call, Emitter, Gradients, Rules, Tracer, Word } from './rule.ts';
+import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
+
+type Fail = (message: string) => never;
+
+function sameAsTarget(inputs: readonly Tensor[], _: unknown, fail: Fail): Shape {
+  const [x, t] = inputs as [Tensor, Tensor];
+  if (!sameShape(x.shape, t.shape)) {
+    fail(`the output has shape ${showShape(x.shape)}, the targets have ${showShape(t.shape)}`);
+  }
+  return [x.shape[0]!];
+}
+
+/** The gradient comes with the loss; that of the sigmoid form belongs to the sigmoid's input. */
+function lossGradient(tracer: Tracer, tensor: Tensor<LossOp>): Gradients {
+  const prediction = tensor.inputs[0]!;
+  const form = 'form' in tensor.attributes ? tensor.attributes.form : LossForm.Logits;
+  const of = form === LossForm.Sigmoid ? prediction.inputs[0]! : prediction;
+  return [[of, tracer.add('lossGradient', [tensor as unknown as Tensor], {}, tensor.layer)]];
+}
+
+/**
+ * Rows and columns as the kernel sees them. `mean` divides by the elements of a row of the batch (units, or
+ * positions) and, for the gradient, by the batch.
+ */
+function emitLoss<K extends LossOp>(
+  e: Emitter,
+  call: Call<K>,
+  op: Op,
+  columns: number,
+  perRow: number,
+  extra: Readonly<Record<number, Word>>,
+): void {
+  const [x, t] = call.tensor.inputs as [Tensor, Tensor];
+  const mean = call.tensor.attributes.reduction === 'mean';
+  const rows = e.size(x) / columns;
+  e.emit(
+    op,
+    {
+      [Loss.Prediction]: e.address(x),
+      [Loss.Target]: e.address(t),
+      [Loss.Gradient]: call.second ? e.address(call.second) : 0,
+      [Loss.RowLoss]: e.address(call.output),
+      [Loss.Rows]: rows,
+      [Loss.Columns]: columns,
+      [Loss.Scale]: { f32: mean ? 1 / (perRow * e.batch) : 1 },
+      [Loss.RowScale]: { f32: mean ? 1 / perRow : 1 },
+      [Loss.Form]: 0,
+      [Loss.Low]: { f32: 0 },
+      [Loss.High]: { f32: 0 },
+      ...extra,
+    },
+    Loss.Length,
+    [e.span(x), e.span(t)],
+    [e.span(call.output), ...(call.second ? [e.span(call.second)] : [])],
+  );
+}
+
+/** Classes in the shape of the output without its last dimension, or weights for each class in its shape. */
+function classTargets(inputs: readonly Tensor[], { sparse }: { sparse: boolean }, fail: Fail): Shape {
+  const [x, t] = inputs as [Tensor, Tensor];
+  const wanted = sparse ? x.shape.slice(0, -1) : x.shape;
+  if (!sameShape(wanted, t.shape)) {
+    fail(
+      `the output has shape ${showShape(x.shape)}: targets must be classes of shape ` +
+        `${showShape(x.shape.slice(0, -1))} or one-hot rows of shape ${showShape(x.shape)}, got ${showShape(t.shape)}`,
+    );
+  }
+  return x.shape.slice(0, -1);
+}
+
+export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'> = {
+  meanSquaredError: {
+    shape: sameAsTarget,
+    // d (x - t)² = 2 (x - t)
+    gradient: lossGradient,
+    emit: (e, call) => {
+      const perRow = sizeOf(call.tensor.inputs[0]!.shape, 1);
+      emitLoss(e, call, Op.MeanSquaredError, perRow, perRow, {});
+    },
+  },
+
+  binaryCrossEntropy: {
+    shape: sameAsTarget,
+    // on logits sigmoid(x) - t; on probabilities (q - t) / (q (1 - q))
+    gradient: lossGradient,
+    emit: (e, call) => {
+      const perRow = sizeOf(call.tensor.inputs[0]!.shape, 1);
+      const { form, zeroClipped, low, high }: OpAttributes['binaryCrossEntropy'] = call.tensor.attributes;
+      emitLoss(e, call, Op.BinaryCrossEntropy, perRow, perRow, {
+        [Loss.Form]: form | (zeroClipped ? LossForm.ZeroClipped : 0),
+        [Loss.Low]: { f32: low },
+        [Loss.High]: { f32: high },
+      });
+    },
+  },
+
+  softmaxCrossEntropy: {
+    shape: classTargets,
+    // softmax(x) - onehot(t)
+    gradient: lossGradient,
+    emit: (e, call) => {
+      const shape = call.tensor.inputs[0]!.shape;
+      const columns = lastOf(shape);
+      emitLoss(e, call, Op.SoftmaxCrossEntropy, columns, sizeOf(shape, 1) / columns, {
+        [Loss.Form]: call.tensor.attributes.sparse ? 1 : 0,
+      });
+    },
+  },
+
+  lossGradient: {
+    shape: ([loss]) => loss!.inputs[0]!.shape,
+    gradient: 'none',
+    emit: 'none',
+  },
+
+  classHits: {
+    shape: classTargets,
+    gradient: 'none',
+    emit: (e, { tensor, output }) => {
+      const [x, t] = tensor.inputs as [Tensor, Tensor];
+      e.emit(
+        Op.ClassHits,
+        {
+          [ClassHits.Prediction]: e.address(x),
+          [ClassHits.Target]: e.address(t),
+          [ClassHits.Hits]: e.address(output),
+          [ClassHits.Rows]: e.rows(x),
+          [ClassHits.Columns]: lastOf(x.shape),
+          [ClassHits.Sparse]: tensor.attributes.sparse ? 1 : 0,
+        },
+        ClassHits.Length,
+        [e.span(x), e.span(t)],
+        [e.span(output)],
+      );
+    },
+  },
+
+  binaryHits: {
+    shape: sameAsTarget,
+    gradient: 'none',
+    emit: (e, { tensor, output }) => {
+      const [x, t] = tensor.inputs as [Tensor, Tensor];
+      const perRow = sizeOf(x.shape, 1);
+      e.emit(
+        Op.BinaryHits,
+        {
+          [BinaryHits.Prediction]: e.address(x),
+          [BinaryHits.Target]: e.address(t),
+          [BinaryHits.Hits]: e.address(output),
+          [BinaryHits.Rows]: e.size(x) / perRow,
+          [BinaryHits.Columns]: perRow,
+          [BinaryHits.Threshold]: { f32: tensor.attributes.threshold },
+        },
+        BinaryHits.Length,
+        [e.span(x), e.span(t)],
+        [e.span(output)],
+      );
+    },
+  },
+};

@@ -1,0 +1,74 @@
+import type { Op } from '../../assembly/tape.ts';
+import type { OpAttributes, OpName } from './attributes.ts';
+import type { ElementType, Shape, Tensor } from './tensor.ts';
+
+/** Where gradient rules make tensors. */
+export interface Tracer {
+  add<K extends OpName>(
+    op: K,
+    inputs: readonly Tensor[],
+    attributes: OpAttributes[K],
+    layer?: string,
+  ): Tensor<K>;
+}
+
+/** Gradients that an operation passes on: tensor and its gradient. */
+export type Gradients = readonly (readonly [of: Tensor, gradient: Tensor])[];
+
+/** What a fused multiplication does before it stores. */
+export interface Epilogue {
+  bias?: Tensor;
+  /** y = f(x) */
+  activation?: Tensor<'activation'>;
+  /** times f'(reference) */
+  derivative?: Tensor<'activationGrad'>;
+}
+
+/** One kernel call: an operation, the tensor its result becomes after fusion, and a second result of losses. */
+export interface Call<K extends OpName = OpName> {
+  readonly tensor: Tensor<K>;
+  output: Tensor;
+  /** The gradient that a loss makes in the same pass. */
+  second?: Tensor;
+  epilogue: Epilogue;
+}
+
+/** A field's value: a count, an address or flags as an integer, or { f32 }. */
+export type Word = number | { readonly f32: number };
+
+/** Bytes [start, end) of the arena. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What encoding a call may use. */
+export interface Emitter {
+  readonly batch: number;
+  size(tensor: Tensor): number;
+  /** Size without the last dimension. */
+  rows(tensor: Tensor): number;
+  address(tensor: Tensor): number;
+  span(tensor: Tensor): Span;
+  /** Scratch of this call, of the size that `workspace` asked for. */
+  readonly workspace: Span;
+  /** Scratch of the matrix product, shared by all. */
+  readonly gemmScratch: number;
+  emit(op: Op, fields: Readonly<Record<number, Word>>, length: number, reads: Span[], writes: Span[]): void;
+}
+
+export interface OpRule<K extends OpName> {
+  /** The result's shape; `fail` throws an error that names the layer. */
+  shape(inputs: readonly Tensor[], attributes: OpAttributes[K], fail: (message: string) => never): Shape;
+  type?(attributes: OpAttributes[K]): ElementType;
+  /** In terms of other operations; 'none' where there is no gradient to pass on. */
+  gradient: ((tracer: Tracer, tensor: Tensor<K>, dy: Tensor) => Gradients) | 'none';
+  /** Instructions of one call; 'none' for what lies in the arena already, 'alias' for another view of the input. */
+  emit: ((emitter: Emitter, call: Call<K>) => void) | 'none' | 'alias';
+  /** The result may take the place of the first input when that is not needed any more. */
+  inPlace?: boolean;
+  /** Bytes of scratch of a call. */
+  workspace?(tensor: Tensor<K>, batch: number): number;
+}
+
+export type Rules<K extends OpName = OpName> = { readonly [P in K]: OpRule<P> };

@@ -1,0 +1,82 @@
+import { relaxedWasm } from './wasm/relaxed.ts';
+import { simdWasm } from './wasm/simd.ts';
+
+/**
+ * The numeric core comes in two builds, both inlined: `simd`, whose results are the same bits on every machine, and
+ * `relaxed`, which uses fused multiply-add where the engine has relaxed SIMD.
+ */
+export type Build = 'simd' | 'relaxed';
+
+/** (module (func (param v128 v128 v128) (result v128) … f32x4.relaxed_madd)): accepted where relaxed SIMD is. */
+const RELAXED_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32,
+  1, 32, 2, 253, 133, 2, 11,
+]);
+
+export function bestBuild(reproducible: boolean): Build {
+  return !reproducible && WebAssembly.validate(RELAXED_PROBE) ? 'relaxed' : 'simd';
+}
+
+const modules = new Map<string, WebAssembly.Module>();
+
+/** The compiled module for shared or plain memory; compiled once. */
+export function compiled(build: Build, shared: boolean): WebAssembly.Module {
+  const key = `${build} ${shared}`;
+  let module = modules.get(key);
+  if (!module) {
+    module = new WebAssembly.Module(bytesOf(build, shared));
+    modules.set(key, module);
+  }
+  return module;
+}
+
+/** The same without blocking the thread; what `Trainer.create` uses. */
+export async function compile(build: Build, shared: boolean): Promise<void> {
+  const key = `${build} ${shared}`;
+  if (!modules.has(key)) modules.set(key, await WebAssembly.compile(bytesOf(build, shared)));
+}
+
+function bytesOf(build: Build, shared: boolean): Uint8Array<ArrayBuffer> {
+  const bytes = fromBase64(build === 'relaxed' ? relaxedWasm : simdWasm);
+  if (!shared) unshare(bytes);
+  return bytes;
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/**
+ * The builds import a shared memory. With the flag of that import cleared (binary format: section 2, memory import,
+ * limits 0x03 -> 0x01) the same code runs on a plain memory: atomic loads, stores and notify are valid on both.
+ */
+function unshare(bytes: Uint8Array): void {
+  let at = 8;
+  const leb = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const section = bytes[at++];
+    const end = leb() + at;
+    if (section === 2 && leb() === 1) {
+      for (const _ of ['module', 'field']) {
+        const length = leb();
+        at += length;
+      }
+      if (bytes[at] === 2 && bytes[at + 1] === 3) {
+        bytes[at + 1] = 1;
+        return;
+      }
+    }
+    at = end;
+  }
+  throw new Error('the numeric core does not import a shared memory');
+}

@@ -1,0 +1,125 @@
+import { Activation, LossForm } from '../../assembly/tape.ts';
+import { flag, knownKeys, named, number, show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { LossAttributes, LossOp } from '../ops/attributes.ts';
+import { isOp, type Tensor } from '../ops/tensor.ts';
+
+export type Reduction = LossAttributes['reduction'];
+
+export interface LossOptions {
+  /**
+   * 'mean': over the rows of the batch, and within a row over its units; 'sum': plain sums.
+   * Default 'mean'.
+   */
+  reduction?: Reduction;
+}
+
+export interface BinaryCrossEntropyOptions extends LossOptions {
+  /** The output is a logit (true) or a probability (false). Default true. */
+  fromLogits?: boolean;
+  /** Bounds of the probability, on probabilities only. Default [1e-7, 1 - 1e-7]. */
+  clip?: readonly [number, number];
+  /** Gradient of a clipped probability: as if it were the bound ('pass'), or 0 ('zero'). Default 'pass'. */
+  clipGradient?: 'pass' | 'zero';
+}
+
+/** A loss with its options. */
+export type Loss =
+  | { readonly name: 'meanSquaredError'; readonly reduction: Reduction }
+  | { readonly name: 'crossEntropy'; readonly reduction: Reduction }
+  | {
+      readonly name: 'binaryCrossEntropy';
+      readonly reduction: Reduction;
+      readonly fromLogits: boolean;
+      readonly clip: readonly [number, number];
+      readonly clipGradient: 'pass' | 'zero';
+    };
+
+export type LossLike = Loss['name'] | Loss;
+
+function reduction(options: LossOptions, what: string): Reduction {
+  const value = options.reduction ?? 'mean';
+  if (value !== 'mean' && value !== 'sum') {
+    throw new UsageError(`${what}: reduction must be 'mean' or 'sum', got ${show(value)}`);
+  }
+  return value;
+}
+
+/** (x - t)², targets in the shape of the output. */
+export function meanSquaredError(options: LossOptions = {}): Loss {
+  knownKeys(options, ['reduction'], 'meanSquaredError');
+  return { name: 'meanSquaredError', reduction: reduction(options, 'meanSquaredError') };
+}
+
+/**
+ * Softmax cross-entropy on logits: log(sum e^x) - x[class]. Targets are classes (integers from 0, the shape of the
+ * output without its last dimension) or weights for each class (one-hot rows, the shape of the output).
+ */
+export function crossEntropy(options: LossOptions = {}): Loss {
+  knownKeys(options, ['reduction'], 'crossEntropy');
+  return { name: 'crossEntropy', reduction: reduction(options, 'crossEntropy') };
+}
+
+/**
+ * -(t log p + (1 - t) log(1 - p)) for targets t in [0, 1] in the shape of the output; on logits p = sigmoid(x).
+ * On probabilities that a sigmoid made, the gradient of its input is p - t with the clipped p.
+ */
+export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
+  const what = 'binaryCrossEntropy';
+  knownKeys(options, ['reduction', 'fromLogits', 'clip', 'clipGradient'], what);
+  const fromLogits = flag(options.fromLogits ?? true, `${what}: fromLogits`);
+  if (fromLogits && options.clip !== undefined) {
+    throw new UsageError(`${what}: clip bounds a probability; set fromLogits: false to use it`);
+  }
+  const clip = options.clip ?? [1e-7, 1 - 1e-7];
+  if (!Array.isArray(clip) || clip.length !== 2) {
+    throw new UsageError(`${what}: clip must be [low, high], got ${show(clip)}`);
+  }
+  const low = number(clip[0], `${what}: clip[0]`, { above: 0, below: 1 });
+  const high = number(clip[1], `${what}: clip[1]`, { above: low, below: 1 });
+  const clipGradient = options.clipGradient ?? 'pass';
+  if (clipGradient !== 'pass' && clipGradient !== 'zero') {
+    throw new UsageError(`${what}: clipGradient must be 'pass' or 'zero', got ${show(clipGradient)}`);
+  }
+  return { name: what, reduction: reduction(options, what), fromLogits, clip: [low, high], clipGradient };
+}
+
+const makers: { readonly [K in Loss['name']]: (options: never) => Loss } = {
+  meanSquaredError,
+  crossEntropy,
+  binaryCrossEntropy,
+};
+
+/** A loss from its name or config, checked. */
+export function lossConfig(value: unknown): Loss {
+  const { name, ...options }: { name?: unknown } =
+    typeof value === 'object' && value !== null ? value : { name: value };
+  const maker = named(makers, name, 'loss') as (options: object) => Loss;
+  const clip = 'fromLogits' in options && options.fromLogits === true ? { clip: undefined } : {};
+  return maker({ ...options, ...clip });
+}
+
+/** Whether targets may be classes. */
+export function takesClasses(loss: Loss): boolean {
+  return loss.name === 'crossEntropy';
+}
+
+/** The losses of the rows, on the graph. */
+export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tensor): Tensor<LossOp> {
+  graph.layer = 'loss';
+  const { reduction } = loss;
+  switch (loss.name) {
+    case 'meanSquaredError':
+      return graph.add('meanSquaredError', [output, target], { reduction });
+    case 'crossEntropy':
+      return graph.add('softmaxCrossEntropy', [output, target], { reduction, sparse: target.type === 'i32' });
+    case 'binaryCrossEntropy': {
+      const sigmoid = isOp(output, 'activation') && output.attributes.kind === Activation.Sigmoid;
+      const form = loss.fromLogits ? LossForm.Logits : sigmoid ? LossForm.Sigmoid : LossForm.Probabilities;
+      const [low, high] = loss.clip;
+      const zeroClipped = loss.clipGradient === 'zero';
+      return graph.add('binaryCrossEntropy', [output, target], { reduction, form, low, high, zeroClipped });
+    }
+  }
+}

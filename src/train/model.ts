@@ -1,0 +1,325 @@
+import { flag, integer, knownKeys, show } from '../checks.ts';
+import { Program, type Walk } from '../compiler/program.ts';
+import { type ArrayInput, toColumn } from '../data/arrays.ts';
+import { UsageError } from '../errors.ts';
+import { Graph } from '../graph/graph.ts';
+import { encodeSafetensors } from '../io/safetensors.ts';
+import { initialize } from '../layers/initializers.ts';
+import type { Layer, ParameterSpec } from '../layers/layer.ts';
+import { BATCH, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
+import { Engine } from '../runtime/engine.ts';
+import { bestBuild } from '../runtime/module.ts';
+import { ParameterLayout, type WeightTensor } from './parameters.ts';
+
+export interface SequentialOptions {
+  /** Dimensions of one row of the input, without the batch. */
+  inputShape: readonly number[];
+  /** Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0. */
+  seed?: number;
+  /**
+   * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
+   * Default false: the same bits on the same machine.
+   */
+  reproducible?: boolean;
+}
+
+/** A result: numbers in row-major order and their dimensions, rows first. */
+export interface Prediction {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** A model traced on a graph. */
+export interface Trace {
+  readonly graph: Graph;
+  readonly input: Tensor;
+  readonly parameters: readonly Tensor[];
+  readonly output: Tensor;
+}
+
+interface NamedLayer {
+  readonly name: string;
+  readonly layer: Layer;
+  /** Of its output, with the batch. */
+  readonly shape: Shape;
+  readonly parameters: number;
+}
+
+/** Key of the architecture in a file's metadata, and the version of its form. */
+export const FORMAT_KEY = 'downhill';
+export const FORMAT_VERSION = 1;
+
+/** Rows that `predict` computes at once. */
+const PREDICT_ROWS = 256;
+
+/** Layers one after the other. Made by `sequential`. */
+export class Model {
+  readonly inputShape: readonly number[];
+  readonly seed: number;
+  readonly reproducible: boolean;
+  readonly layers: readonly NamedLayer[];
+  /** Of a result, with the batch as -1. */
+  readonly outputShape: Shape;
+  readonly layout: ParameterLayout;
+  #weights: Float32Array | undefined;
+  /** Counts changes of the weights from outside a trainer. */
+  #version = 0;
+  #predictor: Predictor | undefined;
+
+  constructor(options: SequentialOptions, layers: readonly Layer[]) {
+    knownKeys(options, ['inputShape', 'seed', 'reproducible'], 'sequential');
+    if (!Array.isArray(options.inputShape)) {
+      throw new UsageError(`sequential: inputShape must be an array, got ${show(options.inputShape)}`);
+    }
+    this.inputShape = options.inputShape.map((d) => integer(d, 'sequential: a dimension of inputShape', 1));
+    this.seed = integer(options.seed ?? 0, 'sequential: seed', 0, Number.MAX_SAFE_INTEGER);
+    this.reproducible = flag(options.reproducible ?? false, 'sequential: reproducible');
+    if (!Array.isArray(layers) || layers.length === 0) {
+      throw new UsageError('sequential: give at least one layer');
+    }
+    const names = uniqueNames(layers);
+    const specs: { layer: string; spec: ParameterSpec }[] = [];
+    const named: NamedLayer[] = [];
+    const graph = new Graph();
+    let x: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
+    layers.forEach((layer, i) => {
+      const name = names[i]!;
+      graph.layer = name;
+      const own: readonly ParameterSpec[] = layer.parameters(x.shape.slice(1), name);
+      const parameters = own.map((spec, j) => {
+        specs.push({ layer: name, spec });
+        return graph.add('parameter', [], { index: specs.length - own.length + j, shape: spec.shape });
+      });
+      x = layer.call(x, { graph, parameters, training: false, stream: i });
+      const count = own.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+      named.push({ name, layer, shape: x.shape, parameters: count });
+    });
+    this.layers = named;
+    this.outputShape = x.shape;
+    this.layout = new ParameterLayout(specs);
+  }
+
+  /** Traces the model on a new graph. */
+  trace(training: boolean): Trace {
+    const graph = new Graph();
+    const input: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
+    const parameters = this.layout.list.map((parameter, index) =>
+      graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
+    );
+    let x = input;
+    this.layers.forEach(({ layer, name }, stream) => {
+      graph.layer = name;
+      const own = parameters.filter((_, i) => this.layout.list[i]!.layer === name);
+      x = layer.call(x, { graph, parameters: own, training, stream });
+    });
+    return { graph, input, parameters, output: x };
+  }
+
+  /** Trainable and fixed numbers in all. */
+  get parameterCount(): number {
+    return this.layout.list.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /** Copies of all weights, in layer order: kernel, bias. */
+  getWeights(): WeightTensor[] {
+    return this.layout.split(this.flat());
+  }
+
+  /**
+   * Replaces all weights; give every one, in any order.
+   * @throws UsageError on a missing or unknown name or another shape; nothing is changed then.
+   */
+  setWeights(tensors: readonly WeightTensor[]): void {
+    const flat = new Float32Array(this.layout.floats);
+    this.layout.join(tensors, flat);
+    this.#weights = flat;
+    this.#version++;
+  }
+
+  /** All weights in one range (the model's own, not a copy), made from the seed at the first use. */
+  flat(): Float32Array {
+    this.#weights ??= initialWeights(this.layout, this.seed);
+    return this.#weights;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Takes over weights from a trainer; its own copy is up to date then. */
+  adopt(flat: Float32Array): number {
+    this.flat().set(flat);
+    return ++this.#version;
+  }
+
+  /**
+   * The outputs for rows of input.
+   * @param x Rows in the input shape.
+   * @returns data [rows, …output shape].
+   * @throws UsageError on another shape or on numbers that are not finite.
+   */
+  async predict(x: ArrayInput): Promise<Prediction> {
+    return this.predictSync(x);
+  }
+
+  /** `predict` at once: it blocks for as long as it computes. */
+  predictSync(x: ArrayInput): Prediction {
+    this.#predictor ??= new Predictor(this);
+    return this.#predictor.run(x);
+  }
+
+  /** A table of the layers, their output shapes and numbers of parameters. */
+  summary(): string {
+    const rows = [
+      ['layer', 'type', 'output', 'parameters'],
+      ...this.layers.map(({ name, layer, shape, parameters }) => [
+        name,
+        layer.type,
+        showShape(shape),
+        parameters.toLocaleString('en-US'),
+      ]),
+    ];
+    const widths = [0, 1, 2, 3].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
+    const lines = rows.map((row) =>
+      row.map((cell, i) => (i === 3 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  '),
+    );
+    const rule = '─'.repeat(lines[0]!.length);
+    const total = `${this.parameterCount.toLocaleString('en-US')} parameters, input ${showShape([BATCH, ...this.inputShape])}`;
+    return [lines[0], rule, ...lines.slice(1), rule, total].join('\n');
+  }
+
+  /** What `loadModel` makes the same architecture from. */
+  toConfig(): Readonly<Record<string, unknown>> {
+    const layers = this.layers.map(({ name, layer }) => ({ type: layer.type, name, ...layer.config }));
+    const { inputShape, seed, reproducible } = this;
+    return { type: 'sequential', inputShape, seed, reproducible, layers };
+  }
+
+  /** The model as one safetensors file: weights as tensors, the architecture as JSON in its metadata. */
+  toBytes(): Uint8Array {
+    const json = JSON.stringify({ version: FORMAT_VERSION, model: this.toConfig() });
+    return encodeSafetensors(this.getWeights(), { [FORMAT_KEY]: json });
+  }
+
+  /** Writes `toBytes()` to a file (Node), atomically: the old file stays whole if anything fails. */
+  async save(path: string): Promise<void> {
+    const bytes = this.toBytes();
+    const { writeFileAtomic } = await import('../io/atomic-write.ts');
+    await writeFileAtomic(path, bytes);
+  }
+}
+
+/**
+ * A model of layers one after the other.
+ * @throws UsageError when a layer does not fit the output of the one before it.
+ */
+export function sequential(options: SequentialOptions, layers: readonly Layer[]): Model {
+  return new Model(options, layers);
+}
+
+/** Given names, and types numbered where there is none: dense, dense_1, … */
+function uniqueNames(layers: readonly Layer[]): string[] {
+  const used = new Set(layers.map(({ name }) => name).filter((name) => name !== undefined));
+  const given = layers.filter(({ name }) => name !== undefined).map(({ name }) => name);
+  const twice = given.find((name, i) => given.indexOf(name) !== i);
+  if (twice !== undefined) throw new UsageError(`sequential: two layers are named '${twice}'`);
+  return layers.map(({ name, type }) => {
+    if (name !== undefined) return name;
+    let unique = type;
+    for (let n = 1; used.has(unique); n++) unique = `${type}_${n}`;
+    used.add(unique);
+    return unique;
+  });
+}
+
+/** Computed by the core, so that they are the same bits everywhere. */
+function initialWeights(layout: ParameterLayout, seed: number): Float32Array {
+  const engine = new Engine('simd');
+  const flat = new Float32Array(layout.floats);
+  layout.list.forEach((parameter, stream) => {
+    const address = engine.arena.allocate(parameter.count * 4);
+    initialize(engine, parameter.initializer, parameter, address, seed, stream);
+    flat.set(engine.arena.f32(address, parameter.count), parameter.offset);
+    engine.arena.free(address);
+  });
+  return flat;
+}
+
+/** The compiled forward pass of a model, for a few rows at a time. */
+class Predictor {
+  readonly #engine: Engine;
+  readonly #program: Program;
+  readonly #output: Tensor;
+  readonly #weights: number;
+  readonly #rows: number;
+  #version = -1;
+  #data = 0;
+
+  constructor(readonly model: Model) {
+    this.#engine = new Engine(bestBuild(model.reproducible));
+    const { graph, input, parameters, output } = model.trace(false);
+    const { arena } = this.#engine;
+    this.#weights = arena.allocate(model.layout.floats * 4);
+    const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
+    // a model without operations hands its input on
+    const result = output === input ? graph.add('affine', [input], { scale: 1, offset: 0 }) : output;
+    this.#output = result;
+    this.#program = new Program(this.#engine, {
+      graph,
+      roots: [result],
+      fixed,
+      batch: PREDICT_ROWS,
+      slots: 1,
+      seed: model.seed,
+      finish: () => {},
+    });
+    this.#rows = PREDICT_ROWS;
+    this.#data = arena.allocate(PREDICT_ROWS * rowSize(model.inputShape) * 4);
+  }
+
+  run(x: ArrayInput): Prediction {
+    const { model } = this;
+    const { arena } = this.#engine;
+    const column = toColumn(x, 'predict: x');
+    checkRows(column.shape, model.inputShape, 'predict: x');
+    if (this.#version !== model.version) {
+      arena.f32(this.#weights, model.layout.floats).set(model.flat());
+      this.#version = model.version;
+    }
+    const rows = column.shape[0]!;
+    const inSize = rowSize(model.inputShape);
+    const outSize = rowSize(model.outputShape.slice(1));
+    const result = new Float32Array(rows * outSize);
+    for (let from = 0; from < rows; from += this.#rows) {
+      const count = Math.min(this.#rows, rows - from);
+      const part = column.data.subarray(from * inSize, (from + count) * inSize);
+      const target =
+        part instanceof Uint8Array ? arena.u8(this.#data, part.length) : arena.f32(this.#data, part.length);
+      target.set(part);
+      const walk: Walk = {
+        data: new Map([['x', { address: this.#data, type: column.type }]]),
+        rows: count,
+        batchSize: count,
+        shuffle: false,
+      };
+      this.#program.start(walk);
+      this.#program.run(1);
+      this.#program.read(this.#output, count, result.subarray(from * outSize, (from + count) * outSize));
+    }
+    return { data: result, shape: [rows, ...model.outputShape.slice(1)] };
+  }
+}
+
+function rowSize(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Throws unless `shape` is rows of `row`. */
+export function checkRows(shape: readonly number[], row: readonly number[], what: string): void {
+  const same = shape.length === row.length + 1 && row.every((d, i) => d === shape[i + 1]);
+  if (!same) {
+    throw new UsageError(
+      `${what} has shape [${shape.join(', ')}], the model takes rows of [${row.join(', ')}]: [rows, ${row.join(', ')}]`,
+    );
+  }
+}

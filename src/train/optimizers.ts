@@ -1,0 +1,143 @@
+import { OptimizerKind } from '../../assembly/tape.ts';
+import { flag, knownKeys, named, number } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+
+export interface OptimizerOptions {
+  /** Default 0.01 for sgd, 0.001 for the others. */
+  learningRate?: number;
+  /** Decoupled weight decay: each step also does w -= learningRate · weightDecay · w. Default 0 (adamw: 0.01). */
+  weightDecay?: number;
+  /** Largest absolute value of a gradient's element. Default: none. */
+  clipValue?: number;
+  /** Largest Euclidean norm of all gradients together (Pascanu et al. 2013). Default: none. */
+  globalClipNorm?: number;
+}
+
+export interface SgdOptions extends OptimizerOptions {
+  /** m = momentum · m + g; w -= learningRate · m. Default 0. */
+  momentum?: number;
+  /** Nesterov's form (Sutskever et al. 2013). Default false. */
+  nesterov?: boolean;
+}
+
+export interface RmspropOptions extends OptimizerOptions {
+  /** Decay of the mean square. Default 0.9. */
+  rho?: number;
+  /** Default 0. */
+  momentum?: number;
+  /** Added to the root. Default 1e-8. */
+  epsilon?: number;
+  /** Divides by the standard deviation instead (Graves 2013). Default false. */
+  centered?: boolean;
+}
+
+export interface AdamOptions extends OptimizerOptions {
+  /** Default 0.9. */
+  beta1?: number;
+  /** Default 0.999. */
+  beta2?: number;
+  /** Added to the root. Default 1e-8. */
+  epsilon?: number;
+}
+
+/** An optimizer with its options, complete. */
+export interface Optimizer {
+  readonly name: 'sgd' | 'rmsprop' | 'adam' | 'adamw';
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly clipValue: number | undefined;
+  readonly globalClipNorm: number | undefined;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly centered: boolean;
+  readonly rho: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+export type OptimizerLike = Optimizer['name'] | Optimizer;
+
+const common = ['learningRate', 'weightDecay', 'clipValue', 'globalClipNorm'];
+
+function optimizer(
+  name: Optimizer['name'],
+  options: SgdOptions & RmspropOptions & AdamOptions,
+  own: readonly string[],
+  learningRate: number,
+  weightDecay = 0,
+): Optimizer {
+  knownKeys(options, [...common, ...own], name);
+  const option = (key: 'clipValue' | 'globalClipNorm'): number | undefined =>
+    options[key] === undefined ? undefined : number(options[key], `${name}: ${key}`, { above: 0 });
+  const rate = (value: number | undefined, key: string, fallback: number): number =>
+    number(value ?? fallback, `${name}: ${key}`, { min: 0, below: 1 });
+  const momentum = rate(options.momentum, 'momentum', 0);
+  const nesterov = flag(options.nesterov ?? false, `${name}: nesterov`);
+  if (nesterov && momentum === 0) throw new UsageError(`${name}: nesterov needs a momentum above 0`);
+  return {
+    name,
+    learningRate: number(options.learningRate ?? learningRate, `${name}: learningRate`, { min: 0 }),
+    weightDecay: number(options.weightDecay ?? weightDecay, `${name}: weightDecay`, { min: 0 }),
+    clipValue: option('clipValue'),
+    globalClipNorm: option('globalClipNorm'),
+    momentum,
+    nesterov,
+    centered: flag(options.centered ?? false, `${name}: centered`),
+    rho: rate(options.rho, 'rho', 0.9),
+    beta1: rate(options.beta1, 'beta1', 0.9),
+    beta2: rate(options.beta2, 'beta2', 0.999),
+    epsilon: number(options.epsilon ?? 1e-8, `${name}: epsilon`, { min: 0 }),
+  };
+}
+
+/** Gradient descent: w -= learningRate · g; with momentum, and Nesterov's form of it. */
+export function sgd(options: SgdOptions = {}): Optimizer {
+  return optimizer('sgd', options, ['momentum', 'nesterov'], 0.01);
+}
+
+/** Divides by a running root mean square of the gradient (Hinton 2012, lecture 6e). */
+export function rmsprop(options: RmspropOptions = {}): Optimizer {
+  return optimizer('rmsprop', options, ['rho', 'momentum', 'epsilon', 'centered'], 0.001);
+}
+
+/** Adam (Kingma & Ba 2015, algorithm 1). */
+export function adam(options: AdamOptions = {}): Optimizer {
+  return optimizer('adam', options, ['beta1', 'beta2', 'epsilon'], 0.001);
+}
+
+/** Adam with decoupled weight decay (Loshchilov & Hutter 2019), on kernels and biases alike. */
+export function adamw(options: AdamOptions = {}): Optimizer {
+  return optimizer('adamw', options, ['beta1', 'beta2', 'epsilon'], 0.001, 0.01);
+}
+
+const makers = { sgd, rmsprop, adam, adamw } as const;
+
+/** An optimizer from its name or config. */
+export function optimizerConfig(value: unknown): Optimizer {
+  if (typeof value === 'object' && value !== null && 'name' in value && 'beta1' in value) {
+    named(makers, value.name, 'optimizer');
+    return value as Optimizer;
+  }
+  return named(makers, value, 'optimizer')();
+}
+
+/** Which kernel, and which of the three states it keeps. */
+export function kernelOf(o: Optimizer): {
+  kind: OptimizerKind;
+  states: readonly [boolean, boolean, boolean];
+} {
+  switch (o.name) {
+    case 'sgd':
+      if (o.momentum === 0) return { kind: OptimizerKind.Sgd, states: [false, false, false] };
+      return {
+        kind: o.nesterov ? OptimizerKind.Nesterov : OptimizerKind.Momentum,
+        states: [true, false, false],
+      };
+    case 'rmsprop':
+      return { kind: OptimizerKind.RmsProp, states: [o.momentum > 0, true, o.centered] };
+    case 'adam':
+    case 'adamw':
+      return { kind: OptimizerKind.Adam, states: [true, true, false] };
+  }
+}

@@ -1,0 +1,81 @@
+import { show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import type { ParameterSpec } from '../layers/layer.ts';
+import type { Tensor } from '../ops/tensor.ts';
+
+/** A parameter with its place in the flat range that parameters, gradients and optimizer states share. */
+export interface Parameter extends ParameterSpec {
+  /** layer/kernel */
+  readonly fullName: string;
+  readonly layer: string;
+  /** In floats. */
+  readonly offset: number;
+  readonly count: number;
+}
+
+/** A weight of a model. */
+export interface WeightTensor {
+  /** `layer/kernel`, `layer/bias`, … */
+  readonly name: string;
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** Floats between the starts of two parameters: a cache line. */
+const ALIGN = 16;
+
+/** Lays parameters out one after the other. */
+export class ParameterLayout {
+  readonly list: readonly Parameter[];
+  /** Floats of the whole range, padding included. */
+  readonly floats: number;
+
+  constructor(specs: readonly { layer: string; spec: ParameterSpec }[]) {
+    let offset = 0;
+    this.list = specs.map(({ layer, spec }) => {
+      const count = spec.shape.reduce((a, b) => a * b, 1);
+      const parameter = { ...spec, layer, fullName: `${layer}/${spec.name}`, offset, count };
+      offset = Math.ceil((offset + count) / ALIGN) * ALIGN;
+      return parameter;
+    });
+    this.floats = offset;
+  }
+
+  /** Traces every parameter; the tensors in the order of the list. */
+  trace(add: (index: number, parameter: Parameter) => Tensor): readonly Tensor[] {
+    return this.list.map((parameter, index) => add(index, parameter));
+  }
+
+  /** Copies of the weights in a flat range. */
+  split(flat: Float32Array): WeightTensor[] {
+    return this.list.map(({ fullName, offset, count, shape }) => ({
+      name: fullName,
+      data: flat.slice(offset, offset + count),
+      shape: [...shape],
+    }));
+  }
+
+  /** Writes weights into a flat range, all or nothing. */
+  join(tensors: readonly WeightTensor[], flat: Float32Array): void {
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    const names = this.list.map(({ fullName }) => fullName);
+    if (byName.size !== tensors.length) throw new UsageError('setWeights: a name is given twice');
+    for (const name of byName.keys()) {
+      if (!names.includes(name)) {
+        throw new UsageError(`setWeights: the model has no weight '${name}'; it has ${names.join(', ')}`);
+      }
+    }
+    for (const { fullName, shape, count } of this.list) {
+      const tensor = byName.get(fullName);
+      if (!tensor) throw new UsageError(`setWeights: weight '${fullName}' is missing`);
+      const same = tensor.shape.length === shape.length && tensor.shape.every((d, i) => d === shape[i]);
+      if (!same || tensor.data.length !== count) {
+        throw new UsageError(
+          `setWeights: '${fullName}' has shape [${shape.join(', ')}], ` +
+            `got shape ${show(tensor.shape)} with ${tensor.data.length} numbers`,
+        );
+      }
+    }
+    for (const { fullName, offset } of this.list) flat.set(byName.get(fullName)!.data, offset);
+  }
+}

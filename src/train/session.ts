@@ -1,0 +1,345 @@
+import { Accumulate, Guard, NORM_CHUNK, Op, Optimize, Penalty, SquaredNorm } from '../../assembly/tape.ts';
+import type { Encoder } from '../compiler/encode.ts';
+import { Program, type Walk } from '../compiler/program.ts';
+import type { Column } from '../data/arrays.ts';
+import { gradients } from '../graph/gradient.ts';
+import type { Span } from '../ops/rule.ts';
+import { isOp, type Tensor } from '../ops/tensor.ts';
+import type { Engine } from '../runtime/engine.ts';
+import { type Logs, logsOf } from './logs.ts';
+import { applyLoss, type Loss } from './losses.ts';
+import { applyMetric, type Metric } from './metrics.ts';
+import type { Model } from './model.ts';
+import { kernelOf, type Optimizer } from './optimizers.ts';
+import type { Parameter } from './parameters.ts';
+
+/** Targets as the loss takes them: class numbers, or values in the shape of the output. */
+export type TargetForm = 'classes' | 'dense';
+
+/** Rows of an evaluation step. */
+const EVALUATION_ROWS = 256;
+
+/** Neighbouring parameters that are updated alike, as one range. */
+interface Segment {
+  readonly offset: number;
+  count: number;
+  readonly l1: number;
+  readonly l2: number;
+  readonly rate: number;
+}
+
+interface Sink {
+  readonly values: Tensor;
+  readonly perRow: number;
+}
+
+/**
+ * What a trainer keeps in the arena: parameters, gradients and optimizer states as equal flat ranges, the data, and
+ * the programs compiled for them.
+ *
+ *   | parameters | gradients | state 1 | state 2 | state 3 |   the same offset is the same number in each
+ */
+export class Session {
+  readonly names: readonly string[];
+  readonly #parameters: number;
+  readonly #gradients: number;
+  readonly #states: readonly number[];
+  readonly #partials: number;
+  readonly #segments: readonly Segment[];
+  readonly #programs = new Map<string, Program>();
+  #training: Program | undefined;
+  #rate: number;
+  #version = -1;
+
+  constructor(
+    readonly engine: Engine,
+    readonly model: Model,
+    readonly loss: Loss,
+    readonly optimizer: Optimizer,
+    readonly metrics: readonly Metric[],
+  ) {
+    const { arena } = engine;
+    const bytes = model.layout.floats * 4;
+    this.names = ['loss', ...metrics.map(({ name }) => name)];
+    this.#parameters = arena.allocate(bytes);
+    this.#gradients = arena.allocate(bytes);
+    this.#states = kernelOf(optimizer).states.map((used) => (used ? arena.allocate(bytes) : 0));
+    this.#segments = segmentsOf(model.layout.list);
+    this.#partials = arena.allocate(partialCount(this.#segments) * 8);
+    this.#rate = optimizer.learningRate;
+  }
+
+  get learningRate(): number {
+    return this.#rate;
+  }
+
+  set learningRate(rate: number) {
+    this.#rate = rate;
+    if (this.#training) this.#training.learningRate = rate;
+  }
+
+  /** Takes the model's weights, when they changed elsewhere. */
+  push(): void {
+    if (this.#version === this.model.version) return;
+    this.engine.arena.f32(this.#parameters, this.model.layout.floats).set(this.model.flat());
+    this.#version = this.model.version;
+  }
+
+  /** Gives the model the trained weights. */
+  pull(): void {
+    this.#version = this.model.adopt(this.engine.arena.f32(this.#parameters, this.model.layout.floats));
+  }
+
+  /** Copies data into the arena. */
+  load(x: Column, y: Column): Pick<Walk, 'data' | 'rows'> & { free(): void } {
+    const { arena } = this.engine;
+    const addresses = [x, y].map(({ data }) => {
+      const address = arena.allocate(data.byteLength);
+      arena.u8(address, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      return address;
+    });
+    return {
+      rows: x.shape[0]!,
+      data: new Map([
+        ['x', { address: addresses[0]!, type: x.type }],
+        ['y', { address: addresses[1]!, type: y.type }],
+      ]),
+      free() {
+        for (const address of addresses) arena.free(address);
+      },
+    };
+  }
+
+  trainingProgram(form: TargetForm, batchSize: number): Program {
+    const program = this.#program(`train ${form} ${batchSize}`, () => this.#build(form, batchSize, true));
+    if (this.#training && this.#training !== program) program.resume(this.#training);
+    this.#training = program;
+    program.learningRate = this.#rate;
+    return program;
+  }
+
+  evaluationProgram(form: TargetForm): { program: Program; batchSize: number } {
+    const batchSize = EVALUATION_ROWS;
+    const program = this.#program(`evaluate ${form}`, () => this.#build(form, batchSize, false));
+    return { program, batchSize };
+  }
+
+  /** Values of an ended training epoch. */
+  logs(sums: ArrayLike<number>): Logs {
+    return logsOf(sums, this.names, this.#training!.rows, this.loss.reduction);
+  }
+
+  /** Values of the epoch so far. */
+  partialLogs(program: Program): Logs {
+    const rows = Math.max(1, Math.min(program.rows, program.epochStep * program.batchSize));
+    return logsOf(program.sums(), this.names, rows, this.loss.reduction);
+  }
+
+  /** For messages: which parameter's gradient lies where. */
+  gradientNames(): readonly { readonly parameter: Parameter; readonly values: Float32Array }[] {
+    return this.model.layout.list.map((parameter) => ({
+      parameter,
+      values: this.engine.arena.f32(this.#gradients + parameter.offset * 4, parameter.count),
+    }));
+  }
+
+  #program(key: string, build: () => Program): Program {
+    let program = this.#programs.get(key);
+    if (!program) {
+      program = build();
+      this.#programs.set(key, program);
+    }
+    return program;
+  }
+
+  #build(form: TargetForm, batch: number, training: boolean): Program {
+    const { model, engine, loss } = this;
+    const { list } = model.layout;
+    const { graph, parameters, output } = model.trace(training);
+    const shape = output.shape.slice(1);
+    const target = graph.add('input', [], {
+      name: 'y',
+      shape: form === 'classes' ? shape.slice(0, -1) : shape,
+      type: form === 'classes' ? 'i32' : 'f32',
+    });
+    const rowLoss = applyLoss(graph, loss, output, target);
+    const sinks: Sink[] = [{ values: rowLoss, perRow: 1 }];
+    for (const metric of this.metrics) {
+      const { hits, perRow } = applyMetric(graph, metric, loss, output, target);
+      sinks.push({ values: hits, perRow });
+    }
+    const fixed = new Map<Tensor, number>();
+    for (const [i, tensor] of parameters.entries()) {
+      fixed.set(tensor, this.#parameters + list[i]!.offset * 4);
+    }
+    const roots = sinks.map(({ values }) => values);
+    if (training) {
+      const wanted = parameters.filter((_, i) => list[i]!.trainable);
+      const found = gradients(graph, rowLoss, wanted);
+      wanted.forEach((tensor, i) => {
+        let gradient = found[i];
+        if (!gradient) return;
+        // a gradient of its own place: not another view of a tensor, nor one that has a place already
+        if (isOp(gradient, 'reshape') || isOp(gradient, 'lossGradient') || fixed.has(gradient)) {
+          gradient = graph.add('affine', [gradient], { scale: 1, offset: 0 }, tensor.layer);
+        }
+        const { offset } = list[parameters.indexOf(tensor)]!;
+        fixed.set(gradient, this.#gradients + offset * 4);
+        roots.push(gradient);
+      });
+    }
+    return new Program(engine, {
+      graph,
+      roots,
+      fixed,
+      batch,
+      slots: sinks.length,
+      seed: model.seed,
+      betas: [this.optimizer.beta1, this.optimizer.beta2],
+      finish: (encoder) => {
+        this.#encodeSums(encoder, sinks);
+        if (training) this.#encodeUpdate(encoder);
+      },
+    });
+  }
+
+  /** Loss, metrics and penalties into the sums of the epoch. */
+  #encodeSums({ tape, batch, rows, span }: Encoder, sinks: readonly Sink[]): void {
+    const mean = this.loss.reduction === 'mean';
+    sinks.forEach(({ values, perRow }, slot) => {
+      const { start, end } = span(values);
+      tape.layer = this.names[slot]!;
+      tape.emit(
+        Op.Accumulate,
+        {
+          [Accumulate.Values]: start,
+          [Accumulate.Count]: (end - start) / 4,
+          [Accumulate.Slot]: slot,
+          [Accumulate.Scale]: { f32: mean ? 1 / batch : 1 },
+          [Accumulate.Share]: { f32: 1 / perRow },
+        },
+        Accumulate.Length,
+        [{ start, end }],
+        [],
+      );
+    });
+    for (const { offset, count, l1, l2 } of this.#segments) {
+      if (l1 === 0 && l2 === 0) continue;
+      const parameter = this.#range(this.#parameters, offset, count);
+      tape.emit(
+        Op.Penalty,
+        {
+          [Penalty.Parameter]: parameter.start,
+          [Penalty.Count]: count,
+          [Penalty.L1]: { f32: l1 },
+          [Penalty.L2]: { f32: l2 },
+          [Penalty.Weight]: { f32: mean ? batch : batch / rows },
+        },
+        Penalty.Length,
+        [parameter],
+        [],
+      );
+    }
+  }
+
+  /** Checks the step, measures the gradients where they are clipped, and updates every segment. */
+  #encodeUpdate({ tape }: Encoder): void {
+    const { optimizer, model } = this;
+    const { kind } = kernelOf(optimizer);
+    tape.layer = 'optimizer';
+    const all = this.#range(this.#gradients, 0, model.layout.floats);
+    const count = model.layout.floats;
+    tape.emit(Op.Guard, { [Guard.Gradient]: all.start, [Guard.Count]: count }, Guard.Length, [all], []);
+    const partials = { start: this.#partials, end: this.#partials + partialCount(this.#segments) * 8 };
+    if (optimizer.globalClipNorm !== undefined) {
+      let at = this.#partials;
+      for (const { offset, count, l1, l2 } of this.#segments) {
+        const gradient = this.#range(this.#gradients, offset, count);
+        const parameter = this.#range(this.#parameters, offset, count);
+        const bytes = Math.ceil(count / NORM_CHUNK) * 8;
+        tape.emit(
+          Op.SquaredNorm,
+          {
+            [SquaredNorm.Parameter]: parameter.start,
+            [SquaredNorm.Gradient]: gradient.start,
+            [SquaredNorm.Count]: count,
+            [SquaredNorm.L1]: { f32: l1 },
+            [SquaredNorm.L2]: { f32: l2 },
+            [SquaredNorm.Partials]: at,
+          },
+          SquaredNorm.Length,
+          [gradient, parameter],
+          [{ start: at, end: at + bytes }],
+        );
+        at += bytes;
+      }
+    }
+    for (const { offset, count, l1, l2, rate } of this.#segments) {
+      const ranges = [this.#parameters, ...this.#states].map((base) =>
+        base ? this.#range(base, offset, count) : { start: 0, end: 0 },
+      );
+      const gradient = this.#range(this.#gradients, offset, count);
+      tape.emit(
+        Op.Optimize,
+        {
+          [Optimize.Kind]: kind,
+          [Optimize.Parameter]: ranges[0]!.start,
+          [Optimize.Gradient]: gradient.start,
+          [Optimize.State1]: ranges[1]!.start,
+          [Optimize.State2]: ranges[2]!.start,
+          [Optimize.State3]: ranges[3]!.start,
+          [Optimize.Count]: count,
+          [Optimize.Rate]: { f32: rate },
+          [Optimize.L1]: { f32: l1 },
+          [Optimize.L2]: { f32: l2 },
+          [Optimize.WeightDecay]: { f32: optimizer.weightDecay },
+          [Optimize.ClipValue]: { f32: optimizer.clipValue ?? 0 },
+          [Optimize.ClipNorm]: { f32: optimizer.globalClipNorm ?? 0 },
+          [Optimize.Partials]: partials.start,
+          [Optimize.PartialCount]: (partials.end - partials.start) / 8,
+          ...decayFields(optimizer),
+          [Optimize.Epsilon]: { f32: optimizer.epsilon },
+        },
+        Optimize.Length,
+        [gradient, partials],
+        ranges.filter(({ end }) => end > 0),
+      );
+    }
+  }
+
+  #range(base: number, offset: number, count: number): Span {
+    const start = base + offset * 4;
+    return { start, end: start + count * 4 };
+  }
+}
+
+/** The two decay rates of the kernel: momentum and mean square, or Adam's betas. */
+function decayFields({ name, momentum, rho, beta1, beta2 }: Optimizer): Record<number, { f32: number }> {
+  const adam = name === 'adam' || name === 'adamw';
+  const [first, second] = adam ? [beta1, beta2] : [momentum, rho];
+  return {
+    [Optimize.Beta1]: { f32: first },
+    [Optimize.Beta2]: { f32: second },
+    [Optimize.Rest1]: { f32: 1 - first },
+    [Optimize.Rest2]: { f32: 1 - second },
+  };
+}
+
+function partialCount(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { count }) => sum + Math.ceil(count / NORM_CHUNK), 0);
+}
+
+/** Joins neighbours with the same penalties and rate; the padding between them stays zero under every optimizer. */
+function segmentsOf(list: readonly Parameter[]): readonly Segment[] {
+  const segments: Segment[] = [];
+  for (const { offset, count, trainable, regularizer, learningRateScale: rate } of list) {
+    if (!trainable) continue;
+    const { l1 = 0, l2 = 0 } = regularizer ?? {};
+    const last = segments.at(-1);
+    const adjacent = last && Math.ceil((last.offset + last.count) / 16) * 16 === offset;
+    if (adjacent && last.l1 === l1 && last.l2 === l2 && last.rate === rate)
+      last.count = offset + count - last.offset;
+    else segments.push({ offset, count, l1, l2, rate });
+  }
+  return segments;
+}

@@ -1,0 +1,335 @@
+import { Status } from '../../assembly/tape.ts';
+import { flag, integer, knownKeys, show } from '../checks.ts';
+import type { Program } from '../compiler/program.ts';
+import { type ArrayInput, type Column, toClasses, toColumn } from '../data/arrays.ts';
+import { UsageError } from '../errors.ts';
+import { Engine } from '../runtime/engine.ts';
+import { diagnose } from './diagnose.ts';
+import { type Logs, logsOf } from './logs.ts';
+import { type Loss, type LossLike, lossConfig, takesClasses } from './losses.ts';
+import { type Metric, type MetricLike, metricList } from './metrics.ts';
+import { checkRows, type Model } from './model.ts';
+import { type Optimizer, type OptimizerLike, optimizerConfig } from './optimizers.ts';
+import { ProgressBar } from './progress.ts';
+import { Session, type TargetForm } from './session.ts';
+
+export interface TrainerOptions {
+  /** Default: none, it must be given. */
+  loss: LossLike;
+  /** Default 'adam'. */
+  optimizer?: OptimizerLike;
+  /** Reported beside the loss. Default: none. */
+  metrics?: readonly MetricLike[];
+  /** Threads that train together, in Node: the same bits whatever the number. Default 1. */
+  threads?: number;
+}
+
+/** Rows and what they should give. */
+export interface Dataset {
+  /** Rows in the model's input shape. */
+  x: ArrayInput;
+  /** Targets: in the shape of the output, or classes for crossEntropy. */
+  y: ArrayInput;
+}
+
+export interface StepEvent {
+  /** From 1. */
+  readonly epoch: number;
+  /** Within the epoch, from 1. */
+  readonly step: number;
+  readonly stepsPerEpoch: number;
+  /** Of this batch, penalties included. */
+  readonly loss: number;
+}
+
+export interface EpochEvent {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Means over the epoch's rows, and `val_…` of the validation data. */
+  readonly logs: Logs;
+}
+
+export interface FitOptions {
+  /** Times that all rows are seen. Default 1. */
+  epochs?: number;
+  /** Rows of a step. Default 32. */
+  batchSize?: number;
+  /** Another order of the rows in each epoch, from the model's seed. Default true. */
+  shuffle?: boolean;
+  /** Evaluated after each epoch. */
+  validationData?: Dataset;
+  /** After each step; slows small models down, since every step then comes back to JavaScript. */
+  onStep?(event: StepEvent): void;
+  /** After each epoch; a promise is waited for. */
+  onEpoch?(event: EpochEvent): void | Promise<void>;
+  /** Stops before the next step: `fit` throws the signal's reason, the weights of the last step are kept. */
+  signal?: AbortSignal;
+  /** A progress bar on the terminal. Default: when the standard error is a terminal. */
+  progress?: boolean;
+}
+
+/** What training left behind: for each epoch its loss and metrics. */
+export interface History {
+  readonly epochs: readonly Logs[];
+  /** Steps in all. */
+  readonly steps: number;
+  /** Time spent training and validating. */
+  readonly seconds: number;
+}
+
+/** The event loop gets a turn after this long. */
+const BUDGET_MS = 12;
+
+/** Trains a model: its loss, optimizer and metrics compiled to a program. Made by `Trainer.create`. */
+export class Trainer {
+  #busy = false;
+
+  private constructor(
+    readonly model: Model,
+    readonly loss: Loss,
+    readonly optimizer: Optimizer,
+    readonly metrics: readonly Metric[],
+    readonly session: Session,
+  ) {}
+
+  /**
+   * Prepares training.
+   * @throws UsageError on an unknown name or an option out of range.
+   */
+  static async create(model: Model, options: TrainerOptions): Promise<Trainer> {
+    knownKeys(options, ['loss', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
+    if (options.loss === undefined)
+      throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
+    const loss = lossConfig(options.loss);
+    const optimizer = optimizerConfig(options.optimizer ?? 'adam');
+    const metrics = metricList(options.metrics ?? []);
+    const threads = integer(options.threads ?? 1, 'Trainer.create: threads', 1, 64);
+    const engine = await Engine.create({ threads, reproducible: model.reproducible });
+    const session = new Session(engine, model, loss, optimizer, metrics);
+    return new Trainer(model, loss, optimizer, metrics, session);
+  }
+
+  /** For the steps to come. */
+  get learningRate(): number {
+    return this.session.learningRate;
+  }
+
+  set learningRate(rate: number) {
+    this.session.learningRate = rate;
+  }
+
+  /**
+   * Trains on data; the optimizer's state goes on from an earlier `fit`. Gives control back to the event loop every
+   * few milliseconds.
+   * @throws UsageError on data that do not fit the model, NonFiniteError when the loss or a gradient turns NaN or
+   *   infinite (the weights of the last good step are kept), the signal's reason when aborted.
+   */
+  async fit(data: Dataset, options: FitOptions = {}): Promise<History> {
+    const known = [
+      'epochs',
+      'batchSize',
+      'shuffle',
+      'validationData',
+      'onStep',
+      'onEpoch',
+      'signal',
+      'progress',
+    ];
+    knownKeys(options, known, 'fit');
+    const epochs = integer(options.epochs ?? 1, 'fit: epochs', 1);
+    const shuffle = flag(options.shuffle ?? true, 'fit: shuffle');
+    const { x, y, form } = this.#columns(data, 'fit');
+    const rows = x.shape[0]!;
+    const batchSize = Math.min(integer(options.batchSize ?? 32, 'fit: batchSize', 1), rows);
+    const validation = options.validationData && this.#columns(options.validationData, 'fit: validationData');
+    return this.#exclusive('fit', async () => {
+      const { session } = this;
+      const loaded = [session.load(x, y)];
+      if (validation) loaded.push(session.load(validation.x, validation.y));
+      const [training, held] = loaded;
+      session.push();
+      const program = session.trainingProgram(form, batchSize);
+      program.start({ ...training!, batchSize, shuffle });
+      const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
+      try {
+        return await this.#run(program, epochs, options, bar, async () => {
+          if (!validation || !held) return {};
+          const logs = await this.#evaluateLoaded(held, validation.form, options.signal);
+          return Object.fromEntries(Object.entries(logs).map(([name, value]) => [`val_${name}`, value]));
+        });
+      } finally {
+        bar.stop();
+        session.pull();
+        for (const { free } of loaded) free();
+      }
+    });
+  }
+
+  /**
+   * Loss and metrics on data, without training.
+   * @returns For example `{ loss, accuracy }`.
+   */
+  async evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Logs> {
+    knownKeys(options, ['signal'], 'evaluate');
+    const { x, y, form } = this.#columns(data, 'evaluate');
+    this.session.push();
+    const loaded = this.session.load(x, y);
+    try {
+      return await this.#evaluateLoaded(loaded, form, options.signal);
+    } finally {
+      loaded.free();
+    }
+  }
+
+  /** Ends the trainer's threads. Without threads there is nothing to end. */
+  dispose(): void {
+    this.session.engine.dispose();
+  }
+
+  async #run(
+    program: Program,
+    epochs: number,
+    options: FitOptions,
+    bar: ProgressBar,
+    validate: () => Promise<Logs>,
+  ): Promise<History> {
+    const { onStep, onEpoch, signal } = options;
+    const { session } = this;
+    const history: Logs[] = [];
+    const perEpoch = program.stepsPerEpoch;
+    const begun = performance.now();
+    const total = epochs * perEpoch;
+    // control comes back at each epoch's end when somebody waits for it, else as the time budget says
+    const epochwise = onEpoch !== undefined || options.validationData !== undefined || bar.shown;
+    let pace = 1;
+    let lastTurn = begun;
+    let done = 0;
+    while (done < total) {
+      signal?.throwIfAborted();
+      const left = epochwise ? perEpoch - program.epochStep : program.capacity * perEpoch;
+      const steps = onStep ? 1 : Math.min(pace, left, total - done);
+      const before = performance.now();
+      const status = program.run(steps);
+      const now = performance.now();
+      const epochNow = history.length;
+      if (status !== Status.Ok) {
+        throw diagnose(program, status, epochNow + 1, this.optimizer, session.gradientNames());
+      }
+      done += steps;
+      if (now - before < BUDGET_MS / 2) pace = Math.min(pace * 2, 1 << 20);
+      else if (now - before > BUDGET_MS) pace = Math.max(1, pace >> 1);
+      if (onStep) {
+        const step = ((done - 1) % perEpoch) + 1;
+        onStep({ epoch: epochNow + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
+      }
+      program.takeRecords((sums) => history.push(session.logs(sums)));
+      if (history.length > epochNow && epochwise) {
+        const logs = { ...history[epochNow]!, ...(await validate()) };
+        history[epochNow] = logs;
+        bar.epoch(history.length, logs);
+        if (onEpoch) {
+          session.pull();
+          await onEpoch({ epoch: history.length, epochs, logs });
+          session.push();
+        }
+      } else {
+        bar.step(history.length + 1, program.epochStep, done, () => session.partialLogs(program));
+      }
+      if (performance.now() - lastTurn > BUDGET_MS && done < total) {
+        session.pull();
+        await turn();
+        session.push();
+        lastTurn = performance.now();
+      }
+    }
+    return { epochs: history, steps: done, seconds: (performance.now() - begun) / 1000 };
+  }
+
+  async #evaluateLoaded(
+    loaded: ReturnType<Session['load']>,
+    form: TargetForm,
+    signal: AbortSignal | undefined,
+  ): Promise<Logs> {
+    const { session } = this;
+    const { program, batchSize } = session.evaluationProgram(form);
+    const size = Math.min(batchSize, loaded.rows);
+    program.start({ ...loaded, batchSize: size, shuffle: false });
+    let lastTurn = performance.now();
+    for (let done = 0; done < program.stepsPerEpoch; done++) {
+      program.run(1);
+      if (performance.now() - lastTurn > BUDGET_MS && done + 1 < program.stepsPerEpoch) {
+        await turn();
+        signal?.throwIfAborted();
+        lastTurn = performance.now();
+      }
+    }
+    let logs: Logs = {};
+    program.takeRecords((sums) => {
+      logs = logsOf(sums, session.names, loaded.rows, this.loss.reduction);
+    });
+    return logs;
+  }
+
+  /** Checks data against the model and the loss. */
+  #columns(data: Dataset, what: string): { x: Column; y: Column; form: TargetForm } {
+    if (typeof data !== 'object' || data === null || !('x' in data) || !('y' in data)) {
+      throw new UsageError(`${what} takes { x, y }, got ${show(data)}`);
+    }
+    const x = toColumn(data.x, `${what}: x`);
+    checkRows(x.shape, this.model.inputShape, `${what}: x`);
+    const output = this.model.outputShape.slice(1);
+    const { y, form } = this.#targets(data.y, output, what);
+    if (y.shape[0] !== x.shape[0]) {
+      throw new UsageError(`${what}: x has ${x.shape[0]} rows, y has ${y.shape[0]}`);
+    }
+    return { x, y, form };
+  }
+
+  #targets(value: ArrayInput, output: readonly number[], what: string): { y: Column; form: TargetForm } {
+    const y = toColumn(value, `${what}: y`);
+    const is = (shape: readonly number[]): boolean =>
+      y.shape.length === shape.length + 1 && shape.every((d, i) => d === y.shape[i + 1]);
+    if (takesClasses(this.loss)) {
+      const classes = output.at(-1) ?? 1;
+      if (is(output.slice(0, -1))) return { y: toClasses(value, classes, `${what}: y`), form: 'classes' };
+      if (is(output)) return { y, form: 'dense' };
+      const both = [output.slice(0, -1), output].map((s) => `[${['rows', ...s].join(', ')}]`);
+      throw new UsageError(
+        `${what}: y has shape [${y.shape.join(', ')}]; crossEntropy with ${classes} classes takes ` +
+          `classes of shape ${both[0]} or one-hot rows of shape ${both[1]}`,
+      );
+    }
+    // one output: a plain list of targets is a column
+    if (is([]) && output.every((d) => d === 1)) return { y, form: 'dense' };
+    if (!is(output)) {
+      throw new UsageError(
+        `${what}: y has shape [${y.shape.join(', ')}], the model's output is [${['rows', ...output].join(', ')}]`,
+      );
+    }
+    return { y, form: 'dense' };
+  }
+
+  async #exclusive<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#busy) throw new UsageError(`${what}: this trainer is training already; await that first`);
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+/** Lets the event loop do other work. */
+function turn(): Promise<void> {
+  if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}

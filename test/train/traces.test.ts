@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { layerFromConfig } from '../../src/layers/layers.ts';
+import { lossConfig } from '../../src/train/losses.ts';
+import { Model } from '../../src/train/model.ts';
+import { adam, adamw, type Optimizer, rmsprop, sgd } from '../../src/train/optimizers.ts';
+import { Trainer } from '../../src/train/trainer.ts';
+
+interface Values {
+  name: string;
+  shape: number[];
+  data: number[];
+}
+
+interface Case {
+  name: string;
+  inputShape: number[];
+  layers: object[];
+  loss: { name: string };
+  optimizer: { name: string };
+  x: Values;
+  y: Values;
+  initialWeights: Values[];
+  losses: number[];
+  finalWeights: Values[];
+  finalOutput: Values;
+}
+
+const file = new URL('../golden/traces.json', import.meta.url);
+const { cases }: { cases: Case[] } = JSON.parse(readFileSync(file, 'utf8'));
+const makers = { sgd, rmsprop, adam, adamw } as unknown as Record<string, (options: object) => Optimizer>;
+
+/** Largest |a - b| relative to |b|, where |b| is at least a thousandth of the largest of its tensor. */
+function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const scale = Math.max(...Array.from(b, Math.abs));
+  let worst = a.length === b.length ? 0 : Infinity;
+  for (let i = 0; i < b.length; i++) {
+    worst = Math.max(worst, Math.abs(a[i]! - b[i]!) / Math.max(Math.abs(b[i]!), scale * 1e-3));
+  }
+  return worst;
+}
+
+/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py). */
+describe('golden traces', () => {
+  it.each(cases)('$name', async ({ inputShape, layers, loss, optimizer, x, y, ...golden }) => {
+    const model = new Model({ inputShape, reproducible: true }, layers.map(layerFromConfig));
+    model.setWeights(golden.initialWeights.map((w) => ({ ...w, data: Float32Array.from(w.data) })));
+    const { name, ...options } = optimizer;
+    const trainer = await Trainer.create(model, {
+      loss: lossConfig(loss),
+      optimizer: makers[name]!(options),
+    });
+    const typed = ({ shape, data }: Values) => ({ shape, data: Float32Array.from(data) });
+    const losses: number[] = [];
+    await trainer.fit(
+      { x: typed(x), y: typed(y) },
+      { epochs: golden.losses.length, batchSize: x.shape[0]!, onStep: (event) => losses.push(event.loss) },
+    );
+    expect(deviation(losses, golden.losses)).toBeLessThan(1e-5);
+    const weights = model.getWeights();
+    expect(weights.map((w) => [w.name, w.shape])).toEqual(golden.finalWeights.map((w) => [w.name, w.shape]));
+    weights.forEach((w, i) => {
+      expect(deviation(w.data, golden.finalWeights[i]!.data), w.name).toBeLessThan(1e-5);
+    });
+    const output = await model.predict(typed(x));
+    expect(output.shape).toEqual(golden.finalOutput.shape);
+    expect(deviation(output.data, golden.finalOutput.data)).toBeLessThan(1e-5);
+  });
+});
