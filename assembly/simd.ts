@@ -295,9 +295,9 @@ export function softplus4(x: v128): v128 {
 // of the weighted relative error (tanh 2^-27.0, erf 2^-24.8), then rounded and searched.
 
 const TANH = memory.data<f32>([
-  -9, 9, 0.0297656208, 0.000114088929, 2, 0.226197973, 0.00241138972, 2.45093747e-6, -1, 1
+  -9, 9, 0.931999981, 0.0277416091, 0.000106325613, 1.86399996, 0.210816443, 0.00224744016, 2.28436329e-6, -1, 1
 ]);
-const UNIT: usize = 8;
+const UNIT: usize = 9;
 
 const ERF = memory.data<f32>([
   -4, 4, 0.263552338, 0.0286079012, 0.00225162669, 1.77245378, 0.493764609, 0.0858832374, 0.0107208388, 0.00017532894
@@ -315,8 +315,8 @@ function twice(a: v128, b: v128): v128 {
 export function tanh4(x: v128): v128 {
   x = clamp(x, TANH, 0);
   const z = f32x4.mul(x, x);
-  const a = madd(madd(at(TANH, 3), z, at(TANH, 2)), f32x4.mul(x, z), x);
-  const b = madd(madd(madd(at(TANH, 7), z, at(TANH, 6)), z, at(TANH, 5)), z, at(TANH, 4));
+  const a = f32x4.mul(x, madd(madd(at(TANH, 4), z, at(TANH, 3)), z, at(TANH, 2)));
+  const b = madd(madd(madd(at(TANH, 8), z, at(TANH, 7)), z, at(TANH, 6)), z, at(TANH, 5));
   return twice(a, b);
 }
 

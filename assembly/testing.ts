@@ -104,7 +104,7 @@ function ulps(y: f32, truth: f64): f64 {
   return abs(v - t) * reinterpret<f64>((<u64>(1023 + 23 - e)) << 52);
 }
 
-const TWO_128: f64 = 340282366920938463463374607431768211456;
+const TWO_128: f64 = 3.4028236692093846346e38;
 
 /** The functions, in the order of the maps above. */
 function run(op: i32, src: usize, dst: usize, n: usize): void {

@@ -37,15 +37,9 @@ export async function compile(build: Build, shared: boolean): Promise<void> {
 }
 
 function bytesOf(build: Build, shared: boolean): Uint8Array<ArrayBuffer> {
-  const bytes = fromBase64(build === 'relaxed' ? relaxedWasm : simdWasm);
+  const text = build === 'relaxed' ? relaxedWasm : simdWasm;
+  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
   if (!shared) unshare(bytes);
-  return bytes;
-}
-
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
   return bytes;
 }
 

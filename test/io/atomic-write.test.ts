@@ -29,8 +29,9 @@ const modeOf = async (path: string) => (await nodeFs.stat(path)).mode & 0o7777;
  * The real file system with a log of its calls, whose call number `failing` (from 0) fails with
  * `code`, after having written half of the bytes if it is a write.
  */
-function faultyFs(failing: number, code = 'EIO'): { fs: AtomicFs; calls: string[] } {
+function faultyFs(failing: number, code = 'EIO') {
   const calls: string[] = [];
+  const opened: nodeFs.FileHandle[] = [];
   const step = (name: string): void => {
     calls.push(name);
     if (calls.length - 1 === failing) throw Object.assign(new Error(`${code}: injected`), { code });
@@ -60,8 +61,10 @@ function faultyFs(failing: number, code = 'EIO'): { fs: AtomicFs; calls: string[
       await nodeFs.access(path, mode);
     },
     async open(path, flags, mode) {
-      step(flags === 'r' ? 'open directory' : 'open');
-      return wrap(await nodeFs.open(path, flags, mode));
+      step(flags === 'r' ? 'open directory' : `open ${flags}`);
+      const file = await nodeFs.open(path, flags, mode);
+      opened.push(file);
+      return wrap(file);
     },
     async readlink(path) {
       step('readlink');
@@ -84,7 +87,7 @@ function faultyFs(failing: number, code = 'EIO'): { fs: AtomicFs; calls: string[
       await nodeFs.unlink(path);
     },
   };
-  return { fs, calls };
+  return { fs, calls, leaks: () => opened.filter((file) => file.fd !== -1).length };
 }
 
 describe('writeFileAtomic', () => {
@@ -102,7 +105,7 @@ describe('writeFileAtomic', () => {
     await writeFileAtomic(model, NEW, fs);
     expect(await read(model)).toEqual(NEW);
     expect(await nodeFs.readdir(directory)).toEqual(['model.safetensors']);
-    const order = 'realpath stat access open chmod writeFile sync close rename open directory sync close';
+    const order = 'realpath stat access open wx chmod writeFile sync close rename open directory sync close';
     expect(calls.join(' ')).toBe(order);
   });
 
@@ -215,10 +218,11 @@ describe('errors', () => {
   it.each(codes)('%s in any one call leaves the old file or the new one, and no other', async (code) => {
     for (let failing = 0; failing < 12; failing++) {
       await nodeFs.writeFile(model, OLD);
-      const { fs } = faultyFs(failing, code);
+      const { fs, leaks } = faultyFs(failing, code);
       const error = await failureOf(writeFileAtomic(model, NEW, fs));
       expect(error.message).toBe(`cannot write ${model}: ${code}: injected`);
       expect(await read(model)).toEqual(failing <= rename ? OLD : NEW);
+      expect(leaks()).toBe(0);
       expect(await nodeFs.readdir(directory)).toEqual(['model.safetensors']);
     }
   });

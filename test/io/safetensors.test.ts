@@ -245,6 +245,7 @@ const violations: Violation[] = [
   ['a bare key', `{${MARK}a:{}}`, 0, /a key in double quotes, found a/],
   ['an open string', `{"a${MARK}`, 0, /string not closed, found the end of the header/],
   ['a line break in a string', `{"a${MARK}\n":{}}`, 0, /string not closed, found byte 0x0a/],
+  ['a control character in a string', `{"a${MARK}\x1f":{}}`, 0, /string not closed, found byte 0x1f/],
   ['an unknown escape', `{"a${MARK}\\x":{}}`, 0, /invalid escape/],
   ['an escape in upper case', `{"a${MARK}\\N":{}}`, 0, /invalid escape/], // found by the fuzzer
   ['a \\U escape', `{"a${MARK}\\U0041":{}}`, 0, /invalid escape/],
@@ -575,6 +576,12 @@ describe('decodeSafetensors accepts', () => {
   it('tensors in any order, sorted by place', () => {
     const { tensors } = decodeSafetensors(fileOf(`{${scalar('b', 4)},${scalar('a', 0)}}`, 8));
     expect(tensors.map(({ name }) => name)).toEqual(['a', 'b']);
+  });
+
+  it('an empty tensor where another begins, behind it in the header', () => {
+    const empty = '"b":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
+    const { tensors } = decodeSafetensors(fileOf(`{${scalar('a', 0)},${empty}}`, 4));
+    expect(tensors.map(({ name }) => name)).toEqual(['b', 'a']);
   });
 
   it('names that differ by a byte order mark only', () => {

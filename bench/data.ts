@@ -1,0 +1,56 @@
+import type { GemmCase, StepCase, StepData } from './protocol.ts';
+import { generator } from './random.ts';
+
+/**
+ * The case's data and initial weights: the same for every subject and every run.
+ * Glorot-uniform kernels and zero biases; XOR for the perceptron; else rows in 0..1 of which about 80 % are zero, as in
+ * MNIST, whose class is the largest of random linear scores (so there is something to learn).
+ */
+export function stepData({ layers, loss, rows }: StepCase): StepData {
+  const { uniform, normal } = generator(42);
+  const weights = layers.flatMap(({ inputs, outputs }, i) => {
+    const limit = Math.sqrt(6 / (inputs + outputs));
+    const prefix = i === 0 ? 'dense' : `dense_${i}`;
+    const kernel = Float32Array.from({ length: inputs * outputs }, () => limit * (2 * uniform() - 1));
+    return [
+      { name: `${prefix}/kernel`, shape: [inputs, outputs], data: kernel },
+      { name: `${prefix}/bias`, shape: [outputs], data: new Float32Array(outputs) },
+    ];
+  });
+  if (loss === 'binary') {
+    return { x: Float32Array.of(0, 0, 1, 1, 1, 0, 0, 1), labels: Int32Array.of(0, 0, 1, 1), weights };
+  }
+  const inputs = layers[0]!.inputs;
+  const classes = layers.at(-1)!.outputs;
+  const x = Float32Array.from({ length: rows * inputs }, () => (uniform() < 0.8 ? 0 : uniform()));
+  const teacher = Float64Array.from({ length: inputs * classes }, normal);
+  const labels = Int32Array.from({ length: rows }, (_, row) => {
+    const scores = Array.from({ length: classes }, (_, c) => {
+      let score = 0;
+      for (let i = 0; i < inputs; i++) score += x[row * inputs + i]! * teacher[i * classes + c]!;
+      return score;
+    });
+    return scores.indexOf(Math.max(...scores));
+  });
+  return { x, labels, weights };
+}
+
+/** A and B of a GEMM in -1..1, and n values for a pass. */
+export function gemmData({ m, n, k }: GemmCase): { a: Float32Array; b: Float32Array } {
+  return { a: uniforms(1, m * k), b: uniforms(2, k * n) };
+}
+
+export function uniforms(seed: number, length: number): Float32Array {
+  const { uniform } = generator(seed);
+  return Float32Array.from({ length }, () => 2 * uniform() - 1);
+}
+
+/** One-hot rows, or a column of 0 and 1 when there is one output. */
+export function targets(labels: Int32Array, outputs: number): Float32Array {
+  if (outputs === 1) return Float32Array.from(labels);
+  const y = new Float32Array(labels.length * outputs);
+  labels.forEach((label, row) => {
+    y[row * outputs + label] = 1;
+  });
+  return y;
+}

@@ -1,0 +1,103 @@
+// What a case is, and what a subject has to offer for it. The rivals in bench/peers/ implement `SubjectModule` too.
+
+/** Dense layer; the last one of a network is linear: the loss takes logits. */
+export interface LayerSpec {
+  inputs: number;
+  outputs: number;
+  activation: 'linear' | 'relu' | 'tanh';
+}
+
+export type OptimizerSpec =
+  | { name: 'sgd'; learningRate: number }
+  | { name: 'adam'; learningRate: number; beta1: number; beta2: number; epsilon: number };
+
+export interface StepCase {
+  kind: 'step' | 'first-step';
+  name: string;
+  layers: LayerSpec[];
+  /** Both on logits, mean over the batch: sigmoid + binary cross-entropy, or softmax + cross-entropy. */
+  loss: 'binary' | 'softmax';
+  optimizer: OptimizerSpec;
+  batch: number;
+  rows: number;
+  /** Steps before the loss is compared with the float64 reference. */
+  checkSteps: number;
+  /** Steps in one call and one sample: the time is divided by it, alike for every subject. */
+  stepsPerCall: number;
+  /** Of one step. */
+  flops: number;
+}
+
+export interface StepData {
+  /** [rows, inputs of the first layer] */
+  x: Float32Array;
+  /** [rows], the class; for 'binary' 0 or 1 */
+  labels: Int32Array;
+  /** In layer order, kernel [in, out] then bias [out]; Keras names. */
+  weights: { name: string; shape: number[]; data: Float32Array }[];
+}
+
+/** C[m, n] = A · B; A is [m, k], or [k, m] for tn; B is [k, n], or [n, k] for nt. */
+export interface GemmCase {
+  kind: 'gemm';
+  name: string;
+  variant: 'nn' | 'nt' | 'tn';
+  m: number;
+  n: number;
+  k: number;
+  flops: number;
+}
+
+export type PassName = 'copy' | 'relu' | 'sigmoid' | 'tanh' | 'exp' | 'sgd' | 'momentum' | 'adam';
+
+/** One pass over n values: y = f(x), or an optimizer step over parameters, gradients and state. */
+export interface PassCase {
+  kind: 'pass';
+  name: PassName;
+  n: number;
+  /** Bytes that have to be read and written. */
+  bytes: number;
+}
+
+export interface SizeCase {
+  kind: 'size';
+  name: 'size';
+}
+
+export type Case = StepCase | GemmCase | PassCase | SizeCase;
+
+type Awaitable<T> = T | Promise<T>;
+
+export interface StepRun {
+  /** Trains so many steps; batches in order, cyclically, the same for all subjects. */
+  run(steps: number): Awaitable<void>;
+  /** The loss of the last step's batch, as that step's forward pass saw it. */
+  loss(): Awaitable<number>;
+}
+
+export interface KernelRun {
+  run(times: number): Awaitable<void>;
+  /** C, or y, or the parameters after the pass. */
+  result(): Awaitable<Float32Array>;
+}
+
+export interface SubjectModule {
+  /** Opens the case ready to run; everything before it (import) is not timed by the first-step case, this is. */
+  openStep?(spec: StepCase, data: StepData): Awaitable<StepRun>;
+  openGemm?(spec: GemmCase, a: Float32Array, b: Float32Array): Awaitable<KernelRun>;
+  /** `x` for y = f(x); an optimizer takes it as parameters and as gradients, with zero state, rate 1e-3. */
+  openPass?(spec: PassCase, x: Float32Array): Awaitable<KernelRun>;
+  /** True when the loss cannot agree (another loss, another update): its time is shown as a different algorithm. */
+  differentAlgorithm?: boolean;
+}
+
+/** What a child process hands back. */
+export interface Measured {
+  medianMs: number;
+  minMs: number;
+  samples: number;
+  finalLoss: number | null;
+  /** Why the time does not count, or what to know about it. */
+  remark: string | null;
+  counts: boolean;
+}

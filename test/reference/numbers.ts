@@ -1,0 +1,40 @@
+/** Values of a tensor in row-major order, as the twins take and give them: float64. */
+export type Numbers = ArrayLike<number>;
+
+export function make(count: number, value: (i: number) => number): number[] {
+  return Array.from({ length: count }, (_, i) => value(i));
+}
+
+export function sum(count: number, value: (i: number) => number): number {
+  let total = 0;
+  for (let i = 0; i < count; i++) total += value(i);
+  return total;
+}
+
+/** Numbers in [0, 1) from a seed (mulberry32, public domain). */
+export function generator(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/**
+ * Largest |got - want| relative to |want|, where |want| counts for at least `floor` times the largest of its tensor:
+ * below that a float32 sum or difference has no relative precision to speak of. Infinity for a wrong length or a NaN.
+ */
+export function deviation(got: Numbers, want: Numbers, floor = 0.01): number {
+  if (got.length !== want.length) return Infinity;
+  let largest = 0;
+  for (let i = 0; i < want.length; i++) largest = Math.max(largest, Math.abs(want[i]!));
+  let worst = 0;
+  for (let i = 0; i < want.length; i++) {
+    const error = Math.abs(got[i]! - want[i]!);
+    if (Number.isNaN(error)) return Infinity;
+    if (error > 0) worst = Math.max(worst, error / Math.max(Math.abs(want[i]!), floor * largest));
+  }
+  return worst;
+}
