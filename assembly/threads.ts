@@ -23,6 +23,12 @@ const JOB_STEPS: usize = 24;
 /** Loads of the generation before a waiting thread falls asleep: about 3 µs (measured: a sleep costs 12-16 µs). */
 const SPINS: i32 = 5000;
 
+/**
+ * A sleeping thread looks again after this long by itself: in Node 20 (V8 11.3) a wait in one isolate was seen to miss
+ * the notify of another for good; Node 24 wakes it.
+ */
+const SLEEP_NS: i64 = 500_000;
+
 export function bind(index: i32, count: i32, words: usize): void {
   thread = index;
   threads = count;
@@ -47,7 +53,7 @@ function waitWhile(word: usize, value: i32): void {
     if (atomic.load<i32>(word) != value) return;
   }
   atomic.add<i32>(sync, 1, SLEEPING);
-  while (atomic.load<i32>(word) == value) atomic.wait<i32>(word, value, -1);
+  while (atomic.load<i32>(word) == value) atomic.wait<i32>(word, value, SLEEP_NS);
   atomic.sub<i32>(sync, 1, SLEEPING);
 }
 

@@ -105,6 +105,12 @@ export class Trainer {
     const optimizer = optimizerConfig(options.optimizer ?? 'adam');
     const metrics = metricList(options.metrics ?? []);
     const threads = integer(options.threads ?? 1, 'Trainer.create: threads', 1, 64);
+    const node24 = typeof process === 'object' && process.versions.node?.startsWith('24.');
+    if (threads > 1 && !node24) {
+      throw new UsageError(
+        'Trainer.create: threads above 1 work in Node 24 only: in Node 20 they were seen to hang',
+      );
+    }
     const engine = await Engine.create({ threads, reproducible: model.reproducible });
     const session = new Session(engine, model, loss, optimizer, metrics);
     return new Trainer(model, loss, optimizer, metrics, session);
@@ -213,8 +219,9 @@ export class Trainer {
       const status = program.run(steps);
       const now = performance.now();
       const epochNow = history.length;
+      program.takeRecords((sums) => history.push(session.logs(sums)));
       if (status !== Status.Ok) {
-        throw diagnose(program, status, epochNow + 1, this.optimizer, session.gradientNames());
+        throw diagnose(program, status, history.length + 1, this.optimizer, session.gradientNames());
       }
       done += steps;
       if (now - before < BUDGET_MS / 2) pace = Math.min(pace * 2, 1 << 20);
@@ -223,7 +230,6 @@ export class Trainer {
         const step = ((done - 1) % perEpoch) + 1;
         onStep({ epoch: epochNow + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
       }
-      program.takeRecords((sums) => history.push(session.logs(sums)));
       if (history.length > epochNow && epochwise) {
         const logs = { ...history[epochNow]!, ...(await validate()) };
         history[epochNow] = logs;
