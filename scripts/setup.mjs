@@ -41,8 +41,7 @@ if (major < 20) {
 }
 
 if (changed('node_modules/.package-lock.json') < changed('package-lock.json')) {
-  // not `npm ci`: it refuses lock files whose optional packages for other platforms were never resolved
-  run('installing', 'npm', ['install', '--no-audit', '--no-fund']);
+  run('installing', 'npm', ['ci', '--no-audit', '--no-fund']);
 }
 
 const sources = ['assembly', 'src', 'examples', 'bench', 'scripts'];
