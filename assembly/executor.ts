@@ -4,13 +4,14 @@ import { unary, unaryGrad } from './kernels/activation';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
 import { gather } from './kernels/gather';
-import { gemm, pack, thinGemm } from './kernels/gemm';
+import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
 import { binaryHits, classHits } from './kernels/metric';
 import { optimize } from './kernels/optimizer';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
+import { thinGemm } from './kernels/thin';
 import { shuffle } from './random';
 import { Head, Op, Program, RECORD_BYTES, Status } from './tape';
 import { awaitJob, barrier, giveJob, jobKind, jobProgram, jobSteps, thread } from './threads';
@@ -27,9 +28,6 @@ function walk(p: usize): bool {
     switch (head & Head.OpcodeMask) {
       case Op.Gather:
         gather(p);
-        break;
-      case Op.Pack:
-        pack(p);
         break;
       case Op.Gemm:
         gemm(p);

@@ -15,7 +15,6 @@
 export const enum Op {
   End = 0,
   Gather,
-  Pack,
   Gemm,
   ThinGemm,
   Unary,
@@ -63,17 +62,6 @@ export const enum Gather {
   Length,
 }
 
-/** B [K, N] (or stored [N, K]) into panels of 8 columns, [ceil(N/8)][K][8], zero padded. */
-export const enum Pack {
-  Source = 1,
-  Stride,
-  K,
-  N,
-  Transposed,
-  Target,
-  Length,
-}
-
 export const enum GemmFlag {
   /** A is stored [K, M]. */
   TransposedA = 1,
@@ -81,7 +69,7 @@ export const enum GemmFlag {
   Accumulate = 2,
   /** The epilogue multiplies by the activation's derivative, taken from Reference. */
   Derivative = 4,
-  /** ThinGemm only: B is stored [N, K]. */
+  /** B is stored [N, K]. */
   TransposedB = 8,
 }
 
@@ -89,9 +77,7 @@ export const enum GemmFlag {
 export const enum Gemm {
   A = 1,
   AStride,
-  /** Panels of Pack; for ThinGemm B itself. */
   B,
-  /** ThinGemm only. */
   BStride,
   C,
   CStride,
@@ -105,21 +91,21 @@ export const enum Gemm {
   Alpha,
   /** [M, N], stride CStride; address or 0. */
   Reference,
-  /** Scratch of Gemm: GEMM_SCRATCH bytes for each thread. */
+  /** Of Gemm: ScratchBytes for each thread. */
   Scratch,
+  ScratchBytes,
   Length,
 }
 
-/** Columns of a packed panel of B, rows of a tile. */
+/** Columns of a packed panel of B, rows of a packed group of A. */
 export const GEMM_PANEL = 8;
 export const GEMM_ROWS = 4;
-/** Longest block of K, and floats in a packed block of A. */
+/** Longest block of K; floats in a packed block of A, and its most rows. */
 export const GEMM_K_BLOCK = 384;
 export const GEMM_A_BLOCK = 36864;
-/** Rows of a block of A at most. */
 export const GEMM_M_BLOCK = 512;
-/** Bytes of scratch per thread: the packed block of A (and 4 rows more), the edge tiles of a panel. */
-export const GEMM_SCRATCH = (GEMM_A_BLOCK + 4 * GEMM_K_BLOCK + GEMM_M_BLOCK * GEMM_PANEL) * 4;
+/** Columns of a packed block of B, where all rows of A fit into one block. */
+export const GEMM_N_BLOCK = 64;
 
 export const enum Activation {
   Linear = 0,

@@ -1,4 +1,4 @@
-import { Gather, GEMM_SCRATCH, Op, Type } from '../../assembly/tape.ts';
+import { Gather, Op, Type } from '../../assembly/tape.ts';
 import type { Call, Emitter, Span } from '../ops/rule.ts';
 import { isOp, lastOf, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { MemoryPlan } from './memory.ts';
@@ -15,8 +15,6 @@ export interface Source {
 export interface Layout {
   /** The block of activations. */
   readonly activations: number;
-  /** Scratch of the matrix product, GEMM_SCRATCH bytes a thread. */
-  readonly gemmScratch: number;
   /** Of each input, by name. */
   readonly data: ReadonlyMap<string, Source>;
 }
@@ -28,10 +26,6 @@ export interface Encoder {
   /** Of the whole data set. */
   readonly rows: number;
   span(tensor: Tensor): Span;
-}
-
-export function gemmScratchBytes(threads: number): number {
-  return GEMM_SCRATCH * threads;
 }
 
 /** Encodes the calls for a batch of `batch` rows: gathers of the inputs first, then `finish`. */
@@ -94,7 +88,6 @@ export function encode(
       address,
       span,
       workspace: { start, end: start + bytes },
-      gemmScratch: layout.gemmScratch,
       emit: (op, fields, length, reads, writes) => tape.emit(op, fields, length, reads, writes),
     };
   }

@@ -30,6 +30,7 @@ const FOREVER = Number.MAX_SAFE_INTEGER;
 export function planMemory(
   { calls, sources }: Schedule,
   batch: number,
+  threads: number,
   fixed: ReadonlyMap<Tensor, number>,
   kept: readonly Tensor[],
 ): MemoryPlan {
@@ -64,7 +65,7 @@ export function planMemory(
       define(call.output, i);
     }
     if (call.second) define(call.second, i);
-    const bytes = ruleOf(call.tensor).workspace?.(call.tensor, batch) ?? 0;
+    const bytes = threads * (ruleOf(call.tensor).workspace?.(call.tensor, batch) ?? 0);
     if (bytes > 0) {
       const storage = { bytes, from: i, to: i, at: 0 };
       scratch.set(call, storage);

@@ -2,7 +2,7 @@ import { Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../ass
 import type { Graph } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
-import { type Encoder, encode, gemmScratchBytes, type Source } from './encode.ts';
+import { type Encoder, encode, type Source } from './encode.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
 import { type Schedule, schedule } from './schedule.ts';
 import type { Instruction, TapeWriter } from './tape.ts';
@@ -47,7 +47,6 @@ export class Program {
   readonly #block: number;
   readonly #records: number;
   readonly #activations: number;
-  readonly #scratch: number;
   readonly #allocations: number[] = [];
   /** Encoded for the walk at hand. */
   #tapes: Encoded[] = [];
@@ -61,7 +60,7 @@ export class Program {
     const { graph, roots, fixed, batch, slots, seed, betas } = options;
     if (slots > MAX_SLOTS) throw new Error(`at most ${MAX_SLOTS - 1} metrics`);
     this.#schedule = schedule(graph, roots);
-    this.#plan = planMemory(this.#schedule, batch, fixed, roots);
+    this.#plan = planMemory(this.#schedule, batch, engine.threads, fixed, roots);
     const allocate = (bytes: number): number => {
       const address = engine.arena.allocate(bytes);
       this.#allocations.push(address);
@@ -70,7 +69,6 @@ export class Program {
     this.#block = allocate(Field.Words * 4 + RECORD_BYTES);
     this.#records = allocate(RECORDS * RECORD_BYTES);
     this.#activations = allocate(this.#plan.bytes);
-    this.#scratch = allocate(gemmScratchBytes(engine.threads));
     this.#set(Field.Slots, slots);
     this.#set(Field.SeedLow, seed | 0);
     this.#set(Field.SeedHigh, Math.floor(seed / 2 ** 32));
@@ -222,7 +220,7 @@ export class Program {
   }
 
   #encode(batch: number, { data, rows }: Walk): Encoded {
-    const layout = { activations: this.#activations, gemmScratch: this.#scratch, data };
+    const layout = { activations: this.#activations, data };
     const writer = encode(this.#schedule, this.#plan, layout, batch, rows, this.options.finish);
     const words = writer.words();
     const address = this.engine.arena.allocate(words.byteLength);

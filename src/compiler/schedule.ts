@@ -99,7 +99,6 @@ function reach(roots: readonly Tensor[]): ReadonlySet<Tensor> {
 export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.End]: 'end',
   [Op.Gather]: 'batch',
-  [Op.Pack]: 'matrix product',
   [Op.Gemm]: 'matrix product',
   [Op.ThinGemm]: 'matrix product',
   [Op.Unary]: 'activation',

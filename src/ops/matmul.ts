@@ -1,9 +1,25 @@
-import { GEMM_PANEL, Gemm, GemmFlag, Op, Pack } from '../../assembly/tape.ts';
-import type { Call, Emitter, Rules, Span } from './rule.ts';
+import {
+  GEMM_A_BLOCK,
+  GEMM_K_BLOCK,
+  GEMM_M_BLOCK,
+  GEMM_N_BLOCK,
+  GEMM_PANEL,
+  GEMM_ROWS,
+  Gemm,
+  GemmFlag,
+  Op,
+} from '../../assembly/tape.ts';
+import type { Call, Emitter, Rules } from './rule.ts';
 import { lastOf, showShape, sizeOf, type Tensor } from './tensor.ts';
 
+interface Dimensions {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
 /** M, N, K of op(a) · op(b); leading axes of a are rows. */
-function dimensions(tensor: Tensor<'matmul'>, batch: number): { M: number; N: number; K: number } {
+function dimensions(tensor: Tensor<'matmul'>, batch: number): Dimensions {
   const [a, b] = tensor.inputs as [Tensor, Tensor];
   const { transposeA, transposeB } = tensor.attributes;
   const columns = lastOf(a.shape);
@@ -19,12 +35,21 @@ function dimensions(tensor: Tensor<'matmul'>, batch: number): { M: number; N: nu
 const THIN_PRODUCTS = 2000;
 const THIN_ROWS = 3;
 
-function isThin({ M, N, K }: { M: number; N: number; K: number }): boolean {
+function isThin({ M, N, K }: Dimensions): boolean {
   return M <= THIN_ROWS || M * N * K <= THIN_PRODUCTS;
 }
 
-function packedBytes(N: number, K: number): number {
-  return Math.ceil(N / GEMM_PANEL) * GEMM_PANEL * K * 4;
+/** Bytes that a thread needs for its packed blocks and edge tiles: the blocking of assembly/kernels/gemm.ts. */
+export function gemmScratchBytes({ M, N, K }: Dimensions): number {
+  const kBlock = Math.ceil(K / Math.ceil(K / GEMM_K_BLOCK));
+  const mBlock = Math.min(GEMM_M_BLOCK, up(Math.floor(GEMM_A_BLOCK / kBlock) - GEMM_ROWS + 1, GEMM_ROWS));
+  const rows = up(Math.min(M, mBlock), GEMM_ROWS);
+  const columns = up(M > mBlock ? N : Math.min(N, GEMM_N_BLOCK), GEMM_PANEL);
+  return up((rows * kBlock + rows * GEMM_PANEL + columns * kBlock) * 4, 64);
+}
+
+function up(n: number, unit: number): number {
+  return Math.ceil(n / unit) * unit;
 }
 
 export const matmul: Rules<'matmul'> = {
@@ -49,7 +74,7 @@ export const matmul: Rules<'matmul'> = {
 
     workspace: (tensor, batch) => {
       const size = dimensions(tensor, batch);
-      return isThin(size) ? 0 : packedBytes(size.N, size.K);
+      return isThin(size) ? 0 : gemmScratchBytes(size);
     },
 
     emit: emitMatmul,
@@ -62,59 +87,36 @@ function emitMatmul(e: Emitter, call: Call<'matmul'>): void {
   const { transposeA, transposeB } = tensor.attributes;
   const size = dimensions(tensor, e.batch);
   const thin = isThin(size);
-  const { M, N, K } = size;
-  const bStride = lastOf(b.shape);
   const { bias, activation, derivative } = epilogue;
   const form = (activation ?? derivative)?.attributes;
   const reference = derivative?.inputs[1];
 
-  const packed: Span = { start: e.workspace.start, end: e.workspace.start + packedBytes(N, K) };
-  if (!thin) {
-    e.emit(
-      Op.Pack,
-      {
-        [Pack.Source]: e.address(b),
-        [Pack.Stride]: bStride,
-        [Pack.K]: K,
-        [Pack.N]: N,
-        [Pack.Transposed]: transposeB ? 1 : 0,
-        [Pack.Target]: packed.start,
-      },
-      Pack.Length,
-      [e.span(b)],
-      [packed],
-    );
-  }
   const flags =
     (transposeA ? GemmFlag.TransposedA : 0) |
-    (thin && transposeB ? GemmFlag.TransposedB : 0) |
+    (transposeB ? GemmFlag.TransposedB : 0) |
     (derivative ? GemmFlag.Derivative : 0);
   e.emit(
     thin ? Op.ThinGemm : Op.Gemm,
     {
       [Gemm.A]: e.address(a),
       [Gemm.AStride]: lastOf(a.shape),
-      [Gemm.B]: thin ? e.address(b) : packed.start,
-      [Gemm.BStride]: bStride,
+      [Gemm.B]: e.address(b),
+      [Gemm.BStride]: lastOf(b.shape),
       [Gemm.C]: e.address(output),
-      [Gemm.CStride]: N,
-      [Gemm.M]: M,
-      [Gemm.N]: N,
-      [Gemm.K]: K,
+      [Gemm.CStride]: size.N,
+      [Gemm.M]: size.M,
+      [Gemm.N]: size.N,
+      [Gemm.K]: size.K,
       [Gemm.Flags]: flags,
       [Gemm.Bias]: bias ? e.address(bias) : 0,
       [Gemm.Activation]: form?.kind ?? 0,
       [Gemm.Alpha]: { f32: form?.alpha ?? 0 },
       [Gemm.Reference]: reference ? e.address(reference) : 0,
-      [Gemm.Scratch]: e.gemmScratch,
+      [Gemm.Scratch]: e.workspace.start,
+      [Gemm.ScratchBytes]: thin ? 0 : gemmScratchBytes(size),
     },
     Gemm.Length,
-    [
-      e.span(a),
-      thin ? e.span(b) : packed,
-      ...(bias ? [e.span(bias)] : []),
-      ...(reference ? [e.span(reference)] : []),
-    ],
-    [e.span(output)],
+    [e.span(a), e.span(b), ...(bias ? [e.span(bias)] : []), ...(reference ? [e.span(reference)] : [])],
+    [e.span(output), ...(thin ? [] : [e.workspace])],
   );
 }

@@ -50,10 +50,8 @@ export interface Emitter {
   rows(tensor: Tensor): number;
   address(tensor: Tensor): number;
   span(tensor: Tensor): Span;
-  /** Scratch of this call, of the size that `workspace` asked for. */
+  /** Scratch of this call, as many bytes for each thread as `workspace` asked for. */
   readonly workspace: Span;
-  /** Scratch of the matrix product, shared by all. */
-  readonly gemmScratch: number;
   emit(op: Op, fields: Readonly<Record<number, Word>>, length: number, reads: Span[], writes: Span[]): void;
 }
 
@@ -67,7 +65,7 @@ export interface OpRule<K extends OpName> {
   emit: ((emitter: Emitter, call: Call<K>) => void) | 'none' | 'alias';
   /** The result may take the place of the first input when that is not needed any more. */
   inPlace?: boolean;
-  /** Bytes of scratch of a call. */
+  /** Bytes of scratch of a call for each thread. */
   workspace?(tensor: Tensor<K>, batch: number): number;
 }
 
