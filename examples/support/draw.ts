@@ -1,15 +1,15 @@
 const SHADES = ' ░▒▓█';
 const SIDE = 28;
 
-/** An image in half its rows, a character for two pixels above each other. */
-export function drawDigit(pixels: Float32Array): string[] {
+/** An image of bytes in half its rows, a character for two pixels above each other. */
+export function drawDigit(pixels: Uint8Array): string[] {
   const lines: string[] = [];
   for (let row = 0; row < SIDE; row += 2) {
     let line = '';
     for (let column = 0; column < SIDE; column++) {
       const above = pixels[row * SIDE + column] ?? 0;
       const below = pixels[(row + 1) * SIDE + column] ?? 0;
-      line += SHADES[Math.round(((above + below) / 2) * (SHADES.length - 1))];
+      line += SHADES[Math.round(((above + below) / 510) * (SHADES.length - 1))];
     }
     lines.push(line);
   }
