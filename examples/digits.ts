@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import {
   accuracy,
@@ -73,7 +73,7 @@ export async function run({ seed, path }: DigitsOptions): Promise<number> {
   const again = await loadModel(path);
   const same = (await again.predict(heldOut.x)).data.every((value, i) => Object.is(value, logits.data[i]));
   if (!same) throw new Error(`the model read back from ${path} predicts something else`);
-  console.log(`\nsaved to ${relative('.', path)}; read back, it predicts the same bits`);
+  console.log(`\nsaved to ${path}; read back, it predicts the same bits`);
   return scores.accuracy!;
 }
 

@@ -2,11 +2,15 @@ import { UsageError } from './errors.ts';
 
 /** Checks of options: each returns the value, or throws an error that says what came and what was expected. */
 
+/** A value in a message: short, whatever it is. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
+  if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function';
   if (ArrayBuffer.isView(value)) return value.constructor.name;
-  if (Array.isArray(value)) return value.length > 8 ? `an array of ${value.length}` : `[${value.join(', ')}]`;
+  if (Array.isArray(value)) {
+    const plain = value.length <= 8 && value.every((entry) => typeof entry !== 'object');
+    return plain ? `[${value.join(', ')}]` : `an array of ${value.length}`;
+  }
   if (typeof value === 'object' && value !== null) return 'an object';
   return String(value);
 }
@@ -18,6 +22,22 @@ export function integer(value: unknown, what: string, low: number, high = 2 ** 3
     throw new UsageError(`${what} must be ${range}, got ${show(value)}`);
   }
   return value;
+}
+
+/** More dimensions than any layer uses; a file cannot ask for millions. */
+const MAX_DIMENSIONS = 16;
+
+/** A list of dimensions of at least 1; with `free` (-1), that number too. */
+export function dimensions(value: unknown, what: string, free?: number): readonly number[] {
+  if (!Array.isArray(value)) {
+    throw new UsageError(`${what} must be an array of dimensions such as [28, 28], got ${show(value)}`);
+  }
+  if (value.length > MAX_DIMENSIONS) {
+    throw new UsageError(`${what} has ${value.length} dimensions, at most ${MAX_DIMENSIONS} are possible`);
+  }
+  return value.map((d: unknown) =>
+    free !== undefined && d === free ? free : integer(d, `${what}: a dimension`, 1),
+  );
 }
 
 export interface Range {
@@ -55,41 +75,72 @@ export function flag(value: unknown, what: string): boolean {
   return value;
 }
 
-/** Throws when `options` has a key that is not one of `known`. */
-export function knownKeys(options: object, known: readonly string[], what: string): void {
+/** A callback, or undefined. */
+export function callback(value: unknown, what: string): void {
+  if (value !== undefined && typeof value !== 'function') {
+    throw new UsageError(`${what} must be a function, got ${show(value)}`);
+  }
+}
+
+/** Throws when `options` is not an object, or has a key that is not one of `known`. */
+export function knownKeys(options: unknown, known: readonly string[], what: string): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new UsageError(`${what} takes options as an object { ${known.join(', ')} }, got ${show(options)}`);
+  }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
-      throw new UsageError(`${what} has no option '${key}'${suggestion(key, known)}`);
+      throw new UsageError(`${what} has no option ${show(key)}${suggestion(key, known)}`);
     }
   }
 }
 
-/** The entry of a table of names, or an error with the nearest known name. */
-export function named<T>(table: { readonly [name: string]: T }, name: unknown, what: string): T {
+/** The entry of a table of names, or an error with the nearest known name; `place` is where the name was given. */
+export function named<T>(
+  table: { readonly [name: string]: T },
+  name: unknown,
+  kind: string,
+  place?: string,
+): T {
   if (typeof name === 'string' && Object.hasOwn(table, name)) return table[name] as T;
   const known = Object.keys(table);
-  const hint = typeof name === 'string' ? suggestion(name, known) : `; known: ${known.join(', ')}`;
-  throw new UsageError(`unknown ${what} ${show(name)}${hint}`);
+  const where = place === undefined ? '' : `${place}: `;
+  if (typeof name === 'string')
+    throw new UsageError(`${where}unknown ${kind} ${show(name)}${suggestion(name, known)}`);
+  const meant = typeof name === 'function' && Object.hasOwn(table, name.name) ? name.name : undefined;
+  throw new UsageError(
+    `${where}the ${kind} must be a name or an object with its options, got ${show(name)}; ` +
+      (meant ? `write '${meant}'` : `known: ${known.join(', ')}`),
+  );
 }
 
 function suggestion(name: string, known: readonly string[]): string {
-  const wanted = name.toLowerCase();
-  let best = '';
-  let least = Infinity;
+  const near = nearest(name, known);
+  return near ? `; did you mean '${near}'?` : `; known: ${known.join(', ')}`;
+}
+
+/** The known name that was probably meant: its initials ('mse'), a slip of the pen, or a part of it ('glorot'). */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const wanted = name.toLowerCase().replace(/[-_ ]/g, '');
+  if (wanted.length === 0 || wanted.length > 64) return undefined;
+  const initials = (candidate: string) => candidate.slice(0, 1) + candidate.replace(/[^A-Z]/g, '');
+  const short = known.find((candidate) => initials(candidate).toLowerCase() === wanted);
+  if (short) return short;
+  const best = { candidate: '', distance: Infinity };
   for (const candidate of known) {
-    const d = editDistance(wanted, candidate.toLowerCase());
-    if (d < least) {
-      least = d;
-      best = candidate;
-    }
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance < best.distance) Object.assign(best, { candidate, distance });
   }
-  const near = least <= Math.max(2, name.length / 3);
-  return near ? `; did you mean '${best}'?` : `; known: ${known.join(', ')}`;
+  const slips = wanted.length < 4 ? 1 : Math.max(2, Math.floor(wanted.length / 3));
+  if (best.distance <= slips) return best.candidate;
+  if (wanted.length < 3) return undefined;
+  return known.find((candidate) => {
+    const lower = candidate.toLowerCase();
+    return lower.includes(wanted) || (lower.length > 3 && wanted.includes(lower));
+  });
 }
 
 /** Levenshtein distance, one row of the table at a time. */
 function editDistance(a: string, b: string): number {
-  if (a.length > 64 || b.length > 64) return Infinity;
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

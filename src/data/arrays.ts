@@ -8,9 +8,19 @@ export interface ArrayData {
   readonly shape: readonly number[];
 }
 
-/** A typed array with its shape, or nested arrays of numbers. */
+/** A typed array with its shape, or nested arrays of numbers; the innermost may be typed arrays. */
 export type ArrayInput = ArrayData | readonly NestedNumbers[];
-export type NestedNumbers = number | readonly NestedNumbers[];
+export type NestedNumbers = number | readonly NestedNumbers[] | NumberArray;
+type NumberArray =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array;
 
 /** Data as the core takes it. */
 export interface Column {
@@ -24,7 +34,7 @@ export interface Column {
 export function toColumn(value: unknown, what: string): Column {
   const { data, shape } = Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
   if (shape.length === 0 || shape.some((d) => d === 0)) {
-    throw new UsageError(`${what} is empty: shape [${shape.join(', ')}]`);
+    throw new UsageError(`${what} is empty: shape [${shape.join(', ')}]; give at least one row`);
   }
   if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) {
     const bytes =
@@ -36,6 +46,23 @@ export function toColumn(value: unknown, what: string): Column {
   return { data: floats, type: Type.F32, shape };
 }
 
+/** Throws unless every number is from `low` to `high`; `why` says which loss asks for it. */
+export function checkRange(
+  { data, shape }: Column,
+  low: number,
+  high: number,
+  what: string,
+  why: string,
+): void {
+  const perRow = shape.slice(1).reduce((a, b) => a * b, 1);
+  for (let i = 0; i < data.length; i++) {
+    if (data[i]! >= low && data[i]! <= high) continue;
+    throw new UsageError(
+      `${what}: row ${Math.floor(i / perRow)}, column ${i % perRow} (counted from 0) is ${data[i]}; ${why}`,
+    );
+  }
+}
+
 /** Targets that are classes 0 … classes - 1, as int32 (bytes stay bytes). */
 export function toClasses(value: unknown, classes: number, what: string): Column {
   const { data, shape } = Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
@@ -44,7 +71,8 @@ export function toClasses(value: unknown, classes: number, what: string): Column
     const c = data[i]!;
     if (!Number.isInteger(c) || c < 0 || c >= classes) {
       throw new UsageError(
-        `${what}: row ${Math.floor(i / perRow)} has class ${c}, but the output has ${classes} classes, 0 to ${classes - 1}`,
+        `${what}: row ${Math.floor(i / perRow)} (counted from 0) has class ${c}, ` +
+          `but the model's output has ${classes} classes, 0 to ${classes - 1}`,
       );
     }
   }
@@ -55,14 +83,15 @@ export function toClasses(value: unknown, classes: number, what: string): Column
 
 function fromTyped(value: unknown, what: string): ArrayData {
   if (typeof value !== 'object' || value === null || !('data' in value) || !('shape' in value)) {
-    throw new UsageError(`${what} must be { data: TypedArray, shape } or nested arrays, got ${show(value)}`);
+    const missing = ArrayBuffer.isView(value) ? ' without a shape' : '';
+    throw new UsageError(
+      `${what} must be { data: TypedArray, shape: [rows, …] } or nested arrays, got ${show(value)}${missing}`,
+    );
   }
   const { data, shape } = value;
-  if (!ArrayBuffer.isView(data) || data instanceof DataView || !('length' in data)) {
-    throw new UsageError(`${what}: data must be a typed array, got ${show(data)}`);
-  }
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
-    throw new UsageError(`${what}: data must hold numbers, got ${show(data)}`);
+  if (!isNumberArray(data)) {
+    const hint = Array.isArray(data) ? ': make it a Float32Array' : '';
+    throw new UsageError(`${what}: data must be a typed array of numbers, got ${show(data)}${hint}`);
   }
   if (!Array.isArray(shape) || !shape.every((d) => Number.isInteger(d) && d >= 0)) {
     throw new UsageError(`${what}: shape must be an array of integers, got ${show(shape)}`);
@@ -73,31 +102,53 @@ function fromTyped(value: unknown, what: string): ArrayData {
       `${what}: shape [${shape.join(', ')}] holds ${size} numbers, data has ${data.length}`,
     );
   }
-  return { data: data as ArrayData['data'], shape };
+  return { data, shape };
 }
 
 function fromNested(value: readonly unknown[], what: string): ArrayData {
   const shape: number[] = [];
-  for (let level: unknown = value; Array.isArray(level); level = level[0]) shape.push(level.length);
+  for (let level: unknown = value; Array.isArray(level) || isNumberArray(level); level = level[0]) {
+    shape.push(level.length);
+  }
   const data = new Float64Array(shape.reduce((a, b) => a * b, 1));
   let next = 0;
   const walk = (level: unknown, depth: number, place: string): void => {
     if (depth === shape.length) {
-      if (typeof level !== 'number')
-        throw new UsageError(`${what}${place} must be a number, got ${show(level)}`);
+      if (typeof level !== 'number') {
+        throw new UsageError(`${what}${place} must be a number, got ${show(level)}${encoding(level)}`);
+      }
       data[next++] = level;
       return;
     }
-    if (!Array.isArray(level) || level.length !== shape[depth]) {
-      const got = Array.isArray(level) ? `${level.length} entries` : show(level);
+    const list = Array.isArray(level) || isNumberArray(level) ? level : undefined;
+    if (!list || list.length !== shape[depth]) {
+      const got = list ? `${list.length} entries` : show(level);
       throw new UsageError(
         `${what}${place} must be an array of ${shape[depth]} entries like the first, got ${got}`,
       );
     }
-    for (let i = 0; i < level.length; i++) walk(level[i], depth + 1, `${place}[${i}]`);
+    if (isNumberArray(list) && depth + 1 === shape.length) {
+      data.set(list, next);
+      next += list.length;
+      return;
+    }
+    for (let i = 0; i < list.length; i++) walk(list[i], depth + 1, `${place}[${i}]`);
   };
   walk(value, 0, '');
   return { data, shape };
+}
+
+function isNumberArray(value: unknown): value is NumberArray {
+  if (!ArrayBuffer.isView(value) || value instanceof DataView) return false;
+  return !(value instanceof BigInt64Array || value instanceof BigUint64Array);
+}
+
+/** What to do about a value that is not a number. */
+function encoding(value: unknown): string {
+  if (typeof value === 'string') return ': encode text as numbers first, classes as integers from 0';
+  if (typeof value === 'boolean') return ': write 1 for true and 0 for false';
+  if (value === null || value === undefined) return ': fill in missing values first';
+  return '';
 }
 
 function checkFinite(
@@ -110,7 +161,7 @@ function checkFinite(
     if (Number.isFinite(floats[i])) continue;
     const perRow = shape.slice(1).reduce((a, b) => a * b, 1);
     throw new UsageError(
-      `${what}: row ${Math.floor(i / perRow)}, column ${i % perRow} is ${original[i]}; ` +
+      `${what}: row ${Math.floor(i / perRow)}, column ${i % perRow} (counted from 0) is ${original[i]}; ` +
         'every number must be finite (within ±3.4e38): fill in missing values first',
     );
   }

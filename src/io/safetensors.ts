@@ -23,6 +23,11 @@ export interface NamedTensor {
   data: Float32Array;
 }
 
+/** A tensor that was read, and the byte of the file where the header describes it. */
+export interface ReadTensor extends NamedTensor {
+  at: number;
+}
+
 /** The cap of the reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 /** The limit of PyTorch and of NumPy 2; keeps a header of "1,1,1,..." from growing 8-fold in memory. */
@@ -138,7 +143,8 @@ interface Entry {
   elements: number;
   begin: number;
   end: number;
-  /** Byte of the file where the data_offsets of this tensor stand. */
+  /** Bytes of the file where the name and the data_offsets of this tensor stand. */
+  nameAt: number;
   at: number;
 }
 
@@ -152,18 +158,20 @@ interface Entry {
  * @throws ModelFormatError for any violation of the format, naming the byte where it stands
  */
 export function decodeSafetensors(bytes: Uint8Array): {
-  tensors: NamedTensor[];
+  tensors: ReadTensor[];
   metadata: Map<string, string>;
+  /** Byte of the file where the header has its metadata; the header's start if there are none. */
+  metadataAt: number;
 } {
   const header = copyHeader(bytes);
-  const { entries, metadata } = parseHeader(header, bytes.length - header.length);
+  const { entries, metadata, metadataAt } = parseHeader(header, bytes.length - header.length);
   checkTiling(entries, header.length, bytes.length - header.length);
-  const tensors = entries.map(({ name, shape, dtype, elements, begin }) => {
+  const tensors = entries.map(({ name, shape, dtype, elements, begin, nameAt: at }) => {
     const data = new Float32Array(elements);
     dtype.read(bytes, header.length + begin, data);
-    return { name, shape, data };
+    return { name, shape, data, at };
   });
-  return { tensors, metadata };
+  return { tensors, metadata, metadataAt };
 }
 
 /** The length field and the header, copied, so that an index into the copy is an offset in the file. */
@@ -205,17 +213,20 @@ function checkTiling(entries: Entry[], headerEnd: number, dataBytes: number): vo
 function parseHeader(header: Uint8Array<ArrayBuffer>, dataBytes: number) {
   const entries: Entry[] = [];
   const metadata = new Map<string, string>();
+  let metadataAt = 8;
   const names = new Set<string>();
   const reader = new HeaderReader(header);
   reader.object('a header that starts with "{"', (name, at) => {
     if (names.has(name)) throw new ModelFormatError(`duplicate name ${quote(name)}`, at);
     names.add(name);
-    if (name === METADATA) readMetadata(reader, metadata);
-    else entries.push(readEntry(reader, name, at, dataBytes));
+    if (name === METADATA) {
+      metadataAt = at;
+      readMetadata(reader, metadata);
+    } else entries.push(readEntry(reader, name, at, dataBytes));
   });
   reader.skipSpace();
   reader.expect(-1, 'nothing but spaces behind the header');
-  return { entries, metadata };
+  return { entries, metadata, metadataAt };
 }
 
 function readMetadata(reader: HeaderReader, metadata: Map<string, string>): void {
@@ -271,7 +282,7 @@ function readEntry(reader: HeaderReader, name: string, nameAt: number, dataBytes
   const needed = elements * dtype.itemBytes;
   if (end - begin !== needed)
     throw fail(`hold ${end - begin} bytes, ${id} of shape [${clip(shape.join())}] needs ${needed}`);
-  return { name, dtype, shape, elements, begin, end, at };
+  return { name, dtype, shape, elements, begin, end, nameAt, at };
 }
 
 function checkReadableName(name: string, at: number): void {

@@ -51,18 +51,19 @@ export interface ActivationConfig {
 
 export type ActivationLike = ActivationName | ActivationConfig;
 
-/** Checks an activation and completes it. */
-export function activationConfig(value: unknown, what: string): ActivationConfig {
+/** Checks an activation and completes it; `place` is where it was given. */
+export function activationConfig(value: unknown, place: string): ActivationConfig {
   const config: { name?: unknown } = typeof value === 'object' && value !== null ? value : { name: value };
-  const kind: Kind = named<Kind>(kinds, config.name, what);
+  const kind: Kind = named<Kind>(kinds, config.name, 'activation', place);
   const name = config.name as ActivationName;
+  const what = `${place}: activation '${name}'`;
   if (!kind.option) {
-    knownKeys(config, ['name'], `${what} '${name}'`);
+    knownKeys(config, ['name'], what);
     return { name };
   }
-  knownKeys(config, ['name', kind.option], `${what} '${name}'`);
+  knownKeys(config, ['name', kind.option], what);
   const given = (config as Record<string, unknown>)[kind.option] ?? kind.value;
-  return { name, [kind.option]: number(given, `${what} '${name}': ${kind.option}`, { min: 0 }) };
+  return { name, [kind.option]: number(given, `${what}: ${kind.option}`, { min: 0 }) };
 }
 
 /** y = f(x) on the graph. */

@@ -45,19 +45,21 @@ const defaults: { readonly [K in InitializerName]: Readonly<Record<string, numbe
   orthogonal: { gain: 1 },
 };
 
-export function initializerConfig(value: unknown, what: string): InitializerConfig {
+/** Checks an initializer and completes it; `place` is where it was given. */
+export function initializerConfig(value: unknown, place: string): InitializerConfig {
   const config: { name?: unknown } = typeof value === 'object' && value !== null ? value : { name: value };
-  const options = named(defaults, config.name, what);
+  const options = named(defaults, config.name, 'initializer', place);
   const name = config.name as InitializerName;
-  knownKeys(config, ['name', ...Object.keys(options)], `${what} '${name}'`);
+  const what = `${place} '${name}'`;
+  knownKeys(config, ['name', ...Object.keys(options)], what);
   const given = config as Readonly<Record<string, unknown>>;
   const complete: Record<string, unknown> = { name };
   for (const [key, value] of Object.entries(options)) {
     const range = key === 'stddev' || key === 'gain' ? { min: 0 } : {};
-    complete[key] = number(given[key] ?? value, `${what} '${name}': ${key}`, range);
+    complete[key] = number(given[key] ?? value, `${what}: ${key}`, range);
   }
   if (name === 'randomUniform' && Number(complete.min) > Number(complete.max)) {
-    throw new UsageError(`${what} '${name}': min ${show(complete.min)} is above max ${show(complete.max)}`);
+    throw new UsageError(`${what}: min ${show(complete.min)} is above max ${show(complete.max)}`);
   }
   return complete as unknown as InitializerConfig;
 }

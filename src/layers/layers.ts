@@ -1,6 +1,6 @@
-import { flag, integer, knownKeys, named, number, show } from '../checks.ts';
+import { dimensions, flag, integer, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import { lastOf, type Tensor } from '../ops/tensor.ts';
+import { lastOf, showShape, type Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
   type ActivationLike,
@@ -74,7 +74,7 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
   integer(units, `${what}: units`, 1);
   knownKeys(options, denseKeys, what);
   const name = layerName(options, what);
-  const activation = activationConfig(options.activation ?? 'linear', `${what}: activation`);
+  const activation = activationConfig(options.activation ?? 'linear', what);
   const useBias = flag(options.useBias ?? true, `${what}: useBias`);
   const trainable = flag(options.trainable ?? true, `${what}: trainable`);
   const kernelInitializer = initializerConfig(
@@ -106,7 +106,12 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
       trainable,
     }),
     parameters(shape, layer) {
-      if (shape.length === 0) throw new UsageError(`layer '${layer}': dense needs an input with a last axis`);
+      if (shape.length === 0) {
+        throw new UsageError(
+          `layer '${layer}': a row of its input is a single number, shape [batch]; dense needs [batch, inputs]: ` +
+            'give inputShape: [1], or reshape([1]) before it',
+        );
+      }
       const fanIn = lastOf(shape);
       const common = { fanIn, fanOut: units, trainable };
       const kernel = {
@@ -187,8 +192,7 @@ export function flatten(options: LayerOptions = {}): Layer {
  */
 export function reshape(shape: readonly number[], options: LayerOptions = {}): Layer {
   knownKeys(options, ['name'], 'reshape');
-  if (!Array.isArray(shape)) throw new UsageError(`reshape: shape must be an array, got ${show(shape)}`);
-  for (const d of shape) if (d !== -1) integer(d, 'reshape: a dimension', 1);
+  dimensions(shape, 'reshape: shape', -1);
   if (shape.filter((d) => d === -1).length > 1) throw new UsageError('reshape: only one dimension may be -1');
   return {
     type: 'reshape',
@@ -201,7 +205,8 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): L
       const complete = shape.map((d) => (d === -1 ? size / known : d));
       if (!complete.every(Number.isInteger)) {
         throw new UsageError(
-          `layer '${graph.layer}': cannot reshape ${size} elements of a row into [${shape.join(', ')}]`,
+          `layer '${graph.layer}': a row of its input ${showShape(x.shape)} has ${size} numbers; ` +
+            `they do not fill the shape [batch, ${shape.join(', ')}]`,
         );
       }
       return graph.add('reshape', [x], { shape: complete });

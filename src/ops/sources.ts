@@ -1,5 +1,5 @@
 import type { Rules } from './rule.ts';
-import { BATCH, sizeOf } from './tensor.ts';
+import { BATCH, showShape, sizeOf } from './tensor.ts';
 
 /** What lies in the arena before a program runs, and other views of it. */
 export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
@@ -19,7 +19,12 @@ export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
   reshape: {
     shape: ([x], { shape }, fail) => {
       const [from, to] = [sizeOf(x!.shape, 1), sizeOf(shape, 1)];
-      if (from !== to) fail(`cannot reshape ${from} elements of a row into [${shape.join(', ')}] (${to})`);
+      if (from !== to) {
+        fail(
+          `a row of its input ${showShape(x!.shape)} has ${from} numbers; ` +
+            `the shape [batch, ${shape.join(', ')}] needs ${to}`,
+        );
+      }
       return [BATCH, ...shape];
     },
     // dx = dy in the shape of x

@@ -16,7 +16,7 @@ export interface LossOptions {
 }
 
 export interface BinaryCrossEntropyOptions extends LossOptions {
-  /** The output is a logit (true) or a probability (false). Default true. */
+  /** The loss works on logits (true), or on the output as a probability (false). Default true. */
   fromLogits?: boolean;
   /** Bounds of the probability, on probabilities only. Default [1e-7, 1 - 1e-7]. */
   clip?: readonly [number, number];
@@ -54,7 +54,8 @@ export function meanSquaredError(options: LossOptions = {}): Loss {
 
 /**
  * Softmax cross-entropy on logits: log(sum e^x) - x[class]. Targets are classes (integers from 0, the shape of the
- * output without its last dimension) or weights for each class (one-hot rows, the shape of the output).
+ * output without its last dimension) or weights for each class (one-hot rows, the shape of the output). A model that
+ * ends in softmax, to predict probabilities, trains on what goes into it: the same numbers, and no rounding to 0.
  */
 export function crossEntropy(options: LossOptions = {}): Loss {
   knownKeys(options, ['reduction'], 'crossEntropy');
@@ -62,7 +63,8 @@ export function crossEntropy(options: LossOptions = {}): Loss {
 }
 
 /**
- * -(t log p + (1 - t) log(1 - p)) for targets t in [0, 1] in the shape of the output; on logits p = sigmoid(x).
+ * -(t log p + (1 - t) log(1 - p)) for targets t in [0, 1] in the shape of the output; on logits p = sigmoid(x), where
+ * a model that ends in sigmoid, to predict probabilities, trains on what goes into it.
  * On probabilities that a sigmoid made, the gradient of its input is p - t with the clipped p.
  */
 export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
@@ -105,21 +107,34 @@ export function takesClasses(loss: Loss): boolean {
   return loss.name === 'crossEntropy';
 }
 
+/** What a loss on logits works on: the input of a last softmax or sigmoid, else the output. */
+export function logitsOf(loss: Loss, output: Tensor): Tensor {
+  const inner =
+    (loss.name === 'crossEntropy' && isOp(output, 'softmax')) ||
+    (loss.name === 'binaryCrossEntropy' && loss.fromLogits && isSigmoid(output));
+  return inner ? output.inputs[0]! : output;
+}
+
+function isSigmoid(tensor: Tensor): boolean {
+  return isOp(tensor, 'activation') && tensor.attributes.kind === Activation.Sigmoid;
+}
+
 /** The losses of the rows, on the graph. */
 export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tensor): Tensor<LossOp> {
   graph.layer = 'loss';
+  const logits = logitsOf(loss, output);
   const { reduction } = loss;
   switch (loss.name) {
     case 'meanSquaredError':
       return graph.add('meanSquaredError', [output, target], { reduction });
     case 'crossEntropy':
-      return graph.add('softmaxCrossEntropy', [output, target], { reduction, sparse: target.type === 'i32' });
+      return graph.add('softmaxCrossEntropy', [logits, target], { reduction, sparse: target.type === 'i32' });
     case 'binaryCrossEntropy': {
-      const sigmoid = isOp(output, 'activation') && output.attributes.kind === Activation.Sigmoid;
-      const form = loss.fromLogits ? LossForm.Logits : sigmoid ? LossForm.Sigmoid : LossForm.Probabilities;
+      const onProbabilities = isSigmoid(output) ? LossForm.Sigmoid : LossForm.Probabilities;
+      const form = loss.fromLogits ? LossForm.Logits : onProbabilities;
       const [low, high] = loss.clip;
       const zeroClipped = loss.clipGradient === 'zero';
-      return graph.add('binaryCrossEntropy', [output, target], { reduction, form, low, high, zeroClipped });
+      return graph.add('binaryCrossEntropy', [logits, target], { reduction, form, low, high, zeroClipped });
     }
   }
 }

@@ -1,8 +1,8 @@
-import { knownKeys, named, number } from '../checks.ts';
+import { knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
-import type { Loss } from './losses.ts';
+import { type Loss, logitsOf } from './losses.ts';
 
 /** A metric with its options. */
 export type Metric =
@@ -12,16 +12,16 @@ export type Metric =
 export type MetricLike = Metric['name'] | Metric;
 
 /**
- * Share of rows whose class is the predicted one (the first largest output); with binaryCrossEntropy, and for a
- * single output, binaryAccuracy.
+ * Share of rows whose class is the predicted one (the first largest output), with crossEntropy; with
+ * binaryCrossEntropy the same as `binaryAccuracy()`.
  */
 export function accuracy(): Metric {
   return { name: 'accuracy' };
 }
 
 /**
- * Share of outputs on the right side of the threshold, targets being 1 above 0.5.
- * Default threshold 0.5 for probabilities, 0 for the logits of binaryCrossEntropy.
+ * Share of outputs on the right side of the threshold, targets being 1 above 0.5. The threshold is one of the model's
+ * output; by default 0.5, and 0 where that is a logit of binaryCrossEntropy.
  */
 export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
   knownKeys(options, ['threshold'], 'binaryAccuracy');
@@ -30,19 +30,32 @@ export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
   return { name: 'binaryAccuracy', threshold };
 }
 
-const makers = { accuracy, binaryAccuracy } as const;
+const makers: { readonly [K in Metric['name']]: (options: object) => Metric } = {
+  accuracy: (options) => {
+    knownKeys(options, [], 'accuracy');
+    return accuracy();
+  },
+  binaryAccuracy,
+};
 
-export function metricConfig(value: unknown): Metric {
-  if (typeof value === 'object' && value !== null && 'name' in value) {
-    named(makers, value.name, 'metric');
-    return value as Metric;
-  }
-  return named(makers, value, 'metric')();
+function metricConfig(value: unknown): Metric {
+  const { name, ...options }: { name?: unknown } =
+    typeof value === 'object' && value !== null ? value : { name: value };
+  return named(makers, name, 'metric')(options);
 }
 
-/** Checks a list of metrics: each name once. */
-export function metricList(values: readonly MetricLike[]): readonly Metric[] {
+/** Checks a list of metrics: each name once, each possible with the loss. */
+export function metricList(values: unknown, loss: Loss): readonly Metric[] {
+  if (!Array.isArray(values)) {
+    throw new UsageError(`metrics must be an array such as ['accuracy'], got ${show(values)}`);
+  }
   const metrics = values.map(metricConfig);
+  if (loss.name === 'meanSquaredError' && metrics.some(({ name }) => name === 'accuracy')) {
+    throw new UsageError(
+      'accuracy counts classes: it needs crossEntropy or binaryCrossEntropy, not meanSquaredError; ' +
+        'for single numbers against a threshold there is binaryAccuracy',
+    );
+  }
   const names = metrics.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice) throw new UsageError(`metric '${twice}' is given twice`);
@@ -61,15 +74,12 @@ export function applyMetric(
   const binary = metric.name === 'binaryAccuracy' || loss.name === 'binaryCrossEntropy';
   if (binary) {
     const given = metric.name === 'binaryAccuracy' ? metric.threshold : undefined;
-    const onLogits = loss.name === 'binaryCrossEntropy' && loss.fromLogits;
-    const hits = graph.add('binaryHits', [output, target], { threshold: given ?? (onLogits ? 0 : 0.5) });
+    const onLogits = given === undefined && loss.name === 'binaryCrossEntropy' && loss.fromLogits;
+    const hits = onLogits
+      ? graph.add('binaryHits', [logitsOf(loss, output), target], { threshold: 0 })
+      : graph.add('binaryHits', [output, target], { threshold: given ?? 0.5 });
     return { hits, perRow: 1 };
   }
-  if (loss.name !== 'crossEntropy') {
-    throw new UsageError(
-      `accuracy counts classes and needs crossEntropy or binaryCrossEntropy, not ${loss.name}`,
-    );
-  }
-  const hits = graph.add('classHits', [output, target], { sparse: target.type === 'i32' });
+  const hits = graph.add('classHits', [logitsOf(loss, output), target], { sparse: target.type === 'i32' });
   return { hits, perRow: sizeOf(hits.shape, 1) };
 }

@@ -1,4 +1,4 @@
-import { flag, integer, knownKeys, show } from '../checks.ts';
+import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
 import { Program, type Walk } from '../compiler/program.ts';
 import { type ArrayInput, toColumn } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
@@ -49,6 +49,9 @@ interface NamedLayer {
 export const FORMAT_KEY = 'downhill';
 export const FORMAT_VERSION = 1;
 
+/** What a WebAssembly memory of 4 GiB can hold. */
+const MAX_FLOATS = 2 ** 30;
+
 /** Rows that `predict` computes at once. */
 const PREDICT_ROWS = 256;
 
@@ -68,18 +71,14 @@ export class Model {
 
   constructor(options: SequentialOptions, layers: readonly Layer[]) {
     knownKeys(options, ['inputShape', 'seed', 'reproducible'], 'sequential');
-    if (!Array.isArray(options.inputShape)) {
-      throw new UsageError(`sequential: inputShape must be an array, got ${show(options.inputShape)}`);
-    }
-    this.inputShape = options.inputShape.map((d) => integer(d, 'sequential: a dimension of inputShape', 1));
+    this.inputShape = dimensions(options.inputShape, 'sequential: inputShape');
     this.seed = integer(options.seed ?? 0, 'sequential: seed', 0, Number.MAX_SAFE_INTEGER);
     this.reproducible = flag(options.reproducible ?? false, 'sequential: reproducible');
-    if (!Array.isArray(layers) || layers.length === 0) {
-      throw new UsageError('sequential: give at least one layer');
-    }
+    checkLayers(layers);
     const names = uniqueNames(layers);
     const specs: { layer: string; spec: ParameterSpec }[] = [];
     const named: NamedLayer[] = [];
+    let total = 0;
     const graph = new Graph();
     let x: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
     layers.forEach((layer, i) => {
@@ -91,7 +90,14 @@ export class Model {
         return graph.add('parameter', [], { index: specs.length - own.length + j, shape: spec.shape });
       });
       x = layer.call(x, { graph, parameters, training: false, stream: i });
-      const count = own.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+      const count = own.reduce((sum, { shape }) => sum + rowSize(shape), 0);
+      total += count;
+      if (Math.max(total, rowSize(x.shape.slice(1))) > MAX_FLOATS) {
+        throw new UsageError(
+          `layer '${name}': its output ${showShape(x.shape)} or the ${total.toLocaleString('en-US')} parameters so far ` +
+            'do not fit into the 4 GiB of a WebAssembly memory',
+        );
+      }
       named.push({ name, layer, shape: x.shape, parameters: count });
     });
     this.layers = named;
@@ -107,10 +113,12 @@ export class Model {
       graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
     );
     let x = input;
+    let next = 0;
     this.layers.forEach(({ layer, name }, stream) => {
       graph.layer = name;
-      const own = parameters.filter((_, i) => this.layout.list[i]!.layer === name);
-      x = layer.call(x, { graph, parameters: own, training, stream });
+      const first = next;
+      while (this.layout.list[next]?.layer === name) next++;
+      x = layer.call(x, { graph, parameters: parameters.slice(first, next), training, stream });
     });
     return { graph, input, parameters, output: x };
   }
@@ -126,7 +134,7 @@ export class Model {
   }
 
   /**
-   * Replaces all weights; give every one, in any order.
+   * Replaces all weights, those of `getWeights`: give every one, in any order.
    * @throws UsageError on a missing or unknown name or another shape; nothing is changed then.
    */
   setWeights(tensors: readonly WeightTensor[]): void {
@@ -201,8 +209,15 @@ export class Model {
     return encodeSafetensors(this.getWeights(), { [FORMAT_KEY]: json });
   }
 
-  /** Writes `toBytes()` to a file (Node), atomically: the old file stays whole if anything fails. */
+  /**
+   * Writes `toBytes()` to a file (Node), atomically: the old file stays whole if anything fails.
+   * @throws UsageError in a browser, which has no files: keep or send `toBytes()` there.
+   */
   async save(path: string): Promise<void> {
+    if (typeof path !== 'string' || path === '') throw new UsageError(`save takes a path, got ${show(path)}`);
+    if (!hasFiles()) {
+      throw new UsageError('save writes a file and needs Node; in a browser keep or send model.toBytes()');
+    }
     const bytes = this.toBytes();
     const { writeFileAtomic } = await import('../io/atomic-write.ts');
     await writeFileAtomic(path, bytes);
@@ -217,18 +232,43 @@ export function sequential(options: SequentialOptions, layers: readonly Layer[])
   return new Model(options, layers);
 }
 
+/** Whether there is a file system to read and write: in Node, Deno and Bun, not in a browser. */
+export function hasFiles(): boolean {
+  return typeof process === 'object' && typeof process.versions?.node === 'string';
+}
+
+function checkLayers(layers: unknown): void {
+  if (!Array.isArray(layers) || layers.length === 0) {
+    throw new UsageError(
+      `sequential takes an array of at least one layer after its options, got ${show(layers)}`,
+    );
+  }
+  layers.forEach((layer: unknown, i) => {
+    if (typeof layer === 'object' && layer !== null && 'call' in layer && 'parameters' in layer) return;
+    const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';
+    throw new UsageError(
+      `sequential: layer ${i + 1} of ${layers.length} must be a layer such as dense(10), got ${show(layer)}${call}`,
+    );
+  });
+}
+
 /** Given names, and types numbered where there is none: dense, dense_1, … */
 function uniqueNames(layers: readonly Layer[]): string[] {
-  const used = new Set(layers.map(({ name }) => name).filter((name) => name !== undefined));
-  const given = layers.filter(({ name }) => name !== undefined).map(({ name }) => name);
-  const twice = given.find((name, i) => given.indexOf(name) !== i);
-  if (twice !== undefined) throw new UsageError(`sequential: two layers are named '${twice}'`);
+  const used = new Set<string>();
+  for (const { name } of layers) {
+    if (name === undefined) continue;
+    if (used.has(name)) throw new UsageError(`sequential: two layers are named '${name}'; rename one`);
+    used.add(name);
+  }
+  const counts = new Map<string, number>();
   return layers.map(({ name, type }) => {
     if (name !== undefined) return name;
-    let unique = type;
-    for (let n = 1; used.has(unique); n++) unique = `${type}_${n}`;
-    used.add(unique);
-    return unique;
+    for (;;) {
+      const count = counts.get(type) ?? 0;
+      counts.set(type, count + 1);
+      const unique = count === 0 ? type : `${type}_${count}`;
+      if (!used.has(unique)) return unique;
+    }
   });
 }
 
@@ -281,7 +321,7 @@ class Predictor {
     const { model } = this;
     const { arena } = this.#engine;
     const column = toColumn(x, 'predict: x');
-    checkRows(column.shape, model.inputShape, 'predict: x');
+    checkRows(column.shape, model, 'predict: x');
     if (this.#version !== model.version) {
       arena.f32(this.#weights, model.layout.floats).set(model.flat());
       this.#version = model.version;
@@ -314,12 +354,13 @@ function rowSize(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-/** Throws unless `shape` is rows of `row`. */
-export function checkRows(shape: readonly number[], row: readonly number[], what: string): void {
-  const same = shape.length === row.length + 1 && row.every((d, i) => d === shape[i + 1]);
-  if (!same) {
-    throw new UsageError(
-      `${what} has shape [${shape.join(', ')}], the model takes rows of [${row.join(', ')}]: [rows, ${row.join(', ')}]`,
-    );
-  }
+/** Throws unless `shape` is rows of the model's input. */
+export function checkRows(shape: readonly number[], model: Model, what: string): void {
+  const row = model.inputShape;
+  if (shape.length === row.length + 1 && row.every((d, i) => d === shape[i + 1])) return;
+  const single = shape.length === row.length && row.every((d, i) => d === shape[i]);
+  throw new UsageError(
+    `${what} has shape [${shape.join(', ')}], but layer '${model.layers[0]!.name}' takes the model's input, ` +
+      `[${['rows', ...row].join(', ')}]${single ? `; a single row has shape [${[1, ...row].join(', ')}]` : ''}`,
+  );
 }

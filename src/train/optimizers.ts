@@ -113,13 +113,16 @@ export function adamw(options: AdamOptions = {}): Optimizer {
 
 const makers = { sgd, rmsprop, adam, adamw } as const;
 
-/** An optimizer from its name or config. */
+/** An optimizer from its name, or from a config with some or all of its options; checked. */
 export function optimizerConfig(value: unknown): Optimizer {
-  if (typeof value === 'object' && value !== null && 'name' in value && 'beta1' in value) {
-    named(makers, value.name, 'optimizer');
-    return value as Optimizer;
-  }
-  return named(makers, value, 'optimizer')();
+  const { name, ...options }: { name?: unknown } =
+    typeof value === 'object' && value !== null ? value : { name: value };
+  const maker = named<(options?: object) => Optimizer>(makers, name, 'optimizer');
+  // a complete config also has the options of other optimizers, at their defaults
+  const defaults: object = maker();
+  const isDefault = ([key, given]: [string, unknown]) =>
+    Object.hasOwn(defaults, key) && Reflect.get(defaults, key) === given;
+  return maker(Object.fromEntries(Object.entries(options).filter((entry) => !isDefault(entry))));
 }
 
 /** Which kernel, and which of the three states it keeps. */

@@ -1,7 +1,6 @@
-import { show } from '../checks.ts';
+import { nearest, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { ParameterSpec } from '../layers/layer.ts';
-import type { Tensor } from '../ops/tensor.ts';
 
 /** A parameter with its place in the flat range that parameters, gradients and optimizer states share. */
 export interface Parameter extends ParameterSpec {
@@ -41,11 +40,6 @@ export class ParameterLayout {
     this.floats = offset;
   }
 
-  /** Traces every parameter; the tensors in the order of the list. */
-  trace(add: (index: number, parameter: Parameter) => Tensor): readonly Tensor[] {
-    return this.list.map((parameter, index) => add(index, parameter));
-  }
-
   /** Copies of the weights in a flat range. */
   split(flat: Float32Array): WeightTensor[] {
     return this.list.map(({ fullName, offset, count, shape }) => ({
@@ -57,13 +51,25 @@ export class ParameterLayout {
 
   /** Writes weights into a flat range, all or nothing. */
   join(tensors: readonly WeightTensor[], flat: Float32Array): void {
-    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-    const names = this.list.map(({ fullName }) => fullName);
-    if (byName.size !== tensors.length) throw new UsageError('setWeights: a name is given twice');
-    for (const name of byName.keys()) {
-      if (!names.includes(name)) {
-        throw new UsageError(`setWeights: the model has no weight '${name}'; it has ${names.join(', ')}`);
+    if (!Array.isArray(tensors)) {
+      throw new UsageError(
+        `setWeights takes an array of { name, data, shape }, as getWeights() returns it, got ${show(tensors)}`,
+      );
+    }
+    const names = new Set(this.list.map(({ fullName }) => fullName));
+    const byName = new Map<string, WeightTensor>();
+    for (const tensor of tensors) {
+      const name: unknown = tensor?.name;
+      if (typeof name !== 'string' || !Array.isArray(tensor.shape) || !ArrayBuffer.isView(tensor.data)) {
+        throw new UsageError(`setWeights: each weight must be { name, data, shape }, got ${show(tensor)}`);
       }
+      if (!names.has(name)) {
+        const near = nearest(name, [...names]);
+        const hint = near ? `did you mean '${near}'?` : `it has ${[...names].slice(0, 20).join(', ')}`;
+        throw new UsageError(`setWeights: the model has no weight ${show(name)}; ${hint}`);
+      }
+      if (byName.has(name)) throw new UsageError(`setWeights: weight '${name}' is given twice`);
+      byName.set(name, tensor);
     }
     for (const { fullName, shape, count } of this.list) {
       const tensor = byName.get(fullName);
@@ -71,8 +77,8 @@ export class ParameterLayout {
       const same = tensor.shape.length === shape.length && tensor.shape.every((d, i) => d === shape[i]);
       if (!same || tensor.data.length !== count) {
         throw new UsageError(
-          `setWeights: '${fullName}' has shape [${shape.join(', ')}], ` +
-            `got shape ${show(tensor.shape)} with ${tensor.data.length} numbers`,
+          `setWeights: weight '${fullName}' has shape [${shape.join(', ')}], ` +
+            `got shape [${tensor.shape.join(', ')}] with ${tensor.data.length} numbers`,
         );
       }
     }

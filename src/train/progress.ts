@@ -1,78 +1,101 @@
 import type { Logs } from './logs.ts';
 
-/** The little of a terminal that the bar needs; absent in browsers. */
-interface Terminal {
+/** The little of a terminal that the bar needs. */
+export interface Terminal {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
 const REDRAW_MS = 100;
+/** Where lines cannot be drawn over, thousands of short epochs print no more than one in this time. */
+const REPRINT_MS = 1000;
+/** With more epochs than this their lines do not stay, except the last. */
+const MANY_EPOCHS = 50;
+const BAR = 20;
 
-/** One line on the standard error: epoch, step, loss, metrics, steps/s, time left. Silent unless it is a terminal. */
+/** One line on the standard error: epoch, step, loss, metrics, steps/s, time left. */
 export class ProgressBar {
-  readonly shown: boolean;
   readonly #terminal: Terminal | undefined;
+  readonly #epochs: number;
+  readonly #stepsPerEpoch: number;
   readonly #begun = performance.now();
-  #drawn = 0;
-  #done = 0;
+  #drawn = -Infinity;
+  /** A line was drawn and not ended. */
+  #open = false;
 
+  /** @param wanted Default: when `terminal` is one. */
   constructor(
     wanted: boolean | undefined,
-    readonly epochs: number,
-    readonly stepsPerEpoch: number,
+    epochs: number,
+    stepsPerEpoch: number,
+    terminal: Terminal | undefined = standardError(),
   ) {
-    const stderr: Terminal | undefined = typeof process === 'object' ? process.stderr : undefined;
-    this.shown = stderr !== undefined && (wanted ?? stderr.isTTY === true);
-    this.#terminal = this.shown ? stderr : undefined;
+    this.#terminal = (wanted ?? terminal?.isTTY === true) ? terminal : undefined;
+    this.#epochs = epochs;
+    this.#stepsPerEpoch = stepsPerEpoch;
   }
 
-  /** After some steps of an epoch (from 1); `done` in all. */
-  step(epoch: number, step: number, done: number, logs: () => Logs): void {
-    this.#done = done;
-    const now = performance.now();
-    if (!this.shown || now - this.#drawn < REDRAW_MS) return;
-    this.#drawn = now;
-    this.#draw(epoch, step, logs());
+  /** Every epoch gets a line of its own. */
+  get keepsLines(): boolean {
+    return this.#terminal !== undefined && this.#epochs <= MANY_EPOCHS;
   }
 
-  /** After an epoch: its line stays. */
+  /** Within an epoch (from 1), after `step` of its steps. */
+  step(epoch: number, step: number, logs: () => Logs): void {
+    if (!this.#terminal?.isTTY || performance.now() - this.#drawn < REDRAW_MS) return;
+    this.#draw(this.#terminal, epoch, step, logs());
+  }
+
+  /** After an epoch (from 1). */
   epoch(epoch: number, logs: Logs): void {
-    if (!this.shown) return;
-    this.#done = epoch * this.stepsPerEpoch;
-    const now = performance.now();
-    const last = epoch === this.epochs;
-    // thousands of short epochs do not each get a line
-    if (!last && now - this.#drawn < REDRAW_MS) return;
-    this.#drawn = now;
-    this.#draw(epoch, this.stepsPerEpoch, logs);
-    if (this.#terminal?.isTTY !== true || last || this.epochs <= 50) this.#terminal?.write('\n');
+    if (!this.#terminal) return;
+    const stays = epoch === this.#epochs || this.keepsLines;
+    const pause = this.#terminal.isTTY ? REDRAW_MS : REPRINT_MS;
+    if (!stays && performance.now() - this.#drawn < pause) return;
+    this.#draw(this.#terminal, epoch, this.#stepsPerEpoch, logs);
+    if (stays || !this.#terminal.isTTY) this.stop();
   }
 
+  /** Ends the line, so that what is printed next, an error maybe, begins another. */
   stop(): void {
-    if (this.shown && this.#terminal?.isTTY) this.#terminal.write('\x1b[?25h');
+    if (this.#open) this.#terminal?.write('\n');
+    this.#open = false;
   }
 
-  #draw(epoch: number, step: number, logs: Logs): void {
-    const seconds = (performance.now() - this.#begun) / 1000;
-    const rate = this.#done / seconds;
-    const left = (this.epochs * this.stepsPerEpoch - this.#done) / rate;
-    const width = String(this.epochs).length;
-    const filled = Math.round((step / this.stepsPerEpoch) * 20);
-    const text = [
-      `epoch ${String(epoch).padStart(width)}/${this.epochs}`,
-      `${'━'.repeat(filled)}${'─'.repeat(20 - filled)}`,
-      `${step}/${this.stepsPerEpoch}`,
-      ...Object.entries(logs).map(([name, value]) => `${name} ${value.toFixed(4)}`),
+  #draw(terminal: Terminal, epoch: number, step: number, logs: Logs): void {
+    this.#drawn = performance.now();
+    this.#open = true;
+    const seconds = (this.#drawn - this.#begun) / 1000;
+    const done = (epoch - 1) * this.#stepsPerEpoch + step;
+    const rate = done / seconds;
+    const left = (this.#epochs * this.#stepsPerEpoch - done) / rate;
+    const head = `epoch ${String(epoch).padStart(String(this.#epochs).length)}/${this.#epochs}`;
+    const tail = [
+      `${String(step).padStart(String(this.#stepsPerEpoch).length)}/${this.#stepsPerEpoch}`,
+      ...Object.entries(logs).map(([name, value]) => `${name} ${show(value)}`),
       `${Math.round(rate).toLocaleString('en-US')} steps/s`,
-      left > 0.5 ? `${duration(left)} left` : '',
+      left > 0 ? `${duration(left)} left` : `${duration(seconds)}`,
     ].join('  ');
-    const room = (this.#terminal?.columns ?? 200) - 1;
-    this.#terminal?.write(this.#terminal.isTTY ? `\r\x1b[K${text.slice(0, room)}` : text);
+    const room = (terminal.columns ?? 200) - 1;
+    const width = Math.min(BAR, Math.max(0, room - head.length - tail.length - 4));
+    const filled = Math.round((step / this.#stepsPerEpoch) * width);
+    const text = `${head}  ${'━'.repeat(filled)}${'─'.repeat(width - filled)}  ${tail}`;
+    terminal.write(terminal.isTTY ? `\r\x1b[K${text.slice(0, room)}` : text);
   }
 }
 
+/** Absent in browsers. */
+function standardError(): Terminal | undefined {
+  return typeof process === 'object' ? process.stderr : undefined;
+}
+
+function show(value: number): string {
+  return value === 0 || Math.abs(value) >= 1e-3 ? value.toFixed(4) : value.toExponential(2);
+}
+
 function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const s = Math.ceil(seconds);
   return s < 60 ? `${s} s` : `${Math.floor(s / 60)} min ${s % 60} s`;
 }

@@ -1,5 +1,5 @@
 import { Accumulate, Guard, NORM_CHUNK, Op, Optimize, Penalty, SquaredNorm } from '../../assembly/tape.ts';
-import type { Encoder } from '../compiler/encode.ts';
+import type { Encoder, Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
 import type { Column } from '../data/arrays.ts';
 import { gradients } from '../graph/gradient.ts';
@@ -27,6 +27,9 @@ interface Segment {
   readonly l2: number;
   readonly rate: number;
 }
+
+/** Data in the arena. */
+export type Loaded = Pick<Walk, 'data' | 'rows'> & { free(): void };
 
 interface Sink {
   readonly values: Tensor;
@@ -91,23 +94,24 @@ export class Session {
   }
 
   /** Copies data into the arena. */
-  load(x: Column, y: Column): Pick<Walk, 'data' | 'rows'> & { free(): void } {
+  load(x: Column, y: Column): Loaded {
     const { arena } = this.engine;
-    const addresses = [x, y].map(({ data }) => {
-      const address = arena.allocate(data.byteLength);
-      arena.u8(address, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-      return address;
-    });
-    return {
-      rows: x.shape[0]!,
-      data: new Map([
-        ['x', { address: addresses[0]!, type: x.type }],
-        ['y', { address: addresses[1]!, type: y.type }],
-      ]),
-      free() {
-        for (const address of addresses) arena.free(address);
-      },
+    const data = new Map<string, Source>();
+    const free = (): void => {
+      for (const { address } of data.values()) arena.free(address);
     };
+    try {
+      for (const [name, column] of Object.entries({ x, y })) {
+        const { buffer, byteOffset, byteLength } = column.data;
+        const address = arena.allocate(byteLength);
+        data.set(name, { address, type: column.type });
+        arena.u8(address, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+      }
+    } catch (error) {
+      free(); // no memory for y
+      throw error;
+    }
+    return { rows: x.shape[0]!, data, free };
   }
 
   trainingProgram(form: TargetForm, batchSize: number): Program {

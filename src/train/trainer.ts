@@ -1,17 +1,18 @@
 import { Status } from '../../assembly/tape.ts';
-import { flag, integer, knownKeys, show } from '../checks.ts';
+import { callback, flag, integer, knownKeys, number, show } from '../checks.ts';
 import type { Program } from '../compiler/program.ts';
-import { type ArrayInput, type Column, toClasses, toColumn } from '../data/arrays.ts';
+import { type ArrayInput, type Column, checkRange, toClasses, toColumn } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
+import { showShape } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { diagnose } from './diagnose.ts';
 import { type Logs, logsOf } from './logs.ts';
 import { type Loss, type LossLike, lossConfig, takesClasses } from './losses.ts';
 import { type Metric, type MetricLike, metricList } from './metrics.ts';
-import { checkRows, type Model } from './model.ts';
+import { checkRows, Model } from './model.ts';
 import { type Optimizer, type OptimizerLike, optimizerConfig } from './optimizers.ts';
 import { ProgressBar } from './progress.ts';
-import { Session, type TargetForm } from './session.ts';
+import { type Loaded, Session, type TargetForm } from './session.ts';
 
 export interface TrainerOptions {
   /** Default: none, it must be given. */
@@ -59,11 +60,14 @@ export interface FitOptions {
   shuffle?: boolean;
   /** Evaluated after each epoch. */
   validationData?: Dataset;
-  /** After each step; slows small models down, since every step then comes back to JavaScript. */
+  /**
+   * After each step, the model having the new weights; slows small models down, since every step then comes back to
+   * JavaScript.
+   */
   onStep?(event: StepEvent): void;
-  /** After each epoch; a promise is waited for. */
+  /** After each epoch, the model having the new weights; a promise is waited for. */
   onEpoch?(event: EpochEvent): void | Promise<void>;
-  /** Stops before the next step: `fit` throws the signal's reason, the weights of the last step are kept. */
+  /** Stops before the next step: `fit` rejects with the signal's reason, the weights of the last step are kept. */
   signal?: AbortSignal;
   /** A progress bar on the terminal. Default: when the standard error is a terminal. */
   progress?: boolean;
@@ -78,12 +82,25 @@ export interface History {
   readonly seconds: number;
 }
 
-/** The event loop gets a turn after this long. */
+/** The event loop gets a turn after this long: a page at 60 frames a second has 16.7 ms for each. */
 const BUDGET_MS = 12;
+
+const FIT_OPTIONS = [
+  'epochs',
+  'batchSize',
+  'shuffle',
+  'validationData',
+  'onStep',
+  'onEpoch',
+  'signal',
+  'progress',
+];
 
 /** Trains a model: its loss, optimizer and metrics compiled to a program. Made by `Trainer.create`. */
 export class Trainer {
   #busy = false;
+  /** The last of the evaluations asked for: they run one after the other, and training waits for them. */
+  #evaluations: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly model: Model,
@@ -98,12 +115,19 @@ export class Trainer {
    * @throws UsageError on an unknown name or an option out of range.
    */
   static async create(model: Model, options: TrainerOptions): Promise<Trainer> {
+    if (!(model instanceof Model)) {
+      throw new UsageError(
+        `Trainer.create takes a model made by sequential() or loadModel(), got ${show(model)}`,
+      );
+    }
     knownKeys(options, ['loss', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
-    if (options.loss === undefined)
+    if (options.loss === undefined) {
       throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
+    }
     const loss = lossConfig(options.loss);
+    checkOutput(model, loss);
     const optimizer = optimizerConfig(options.optimizer ?? 'adam');
-    const metrics = metricList(options.metrics ?? []);
+    const metrics = metricList(options.metrics ?? [], loss);
     const threads = integer(options.threads ?? 1, 'Trainer.create: threads', 1, 64);
     const node24 = typeof process === 'object' && process.versions.node?.startsWith('24.');
     if (threads > 1 && !node24) {
@@ -116,13 +140,13 @@ export class Trainer {
     return new Trainer(model, loss, optimizer, metrics, session);
   }
 
-  /** For the steps to come. */
+  /** For the steps to come, at least 0; set it in `onEpoch` or `onStep` to follow a schedule. */
   get learningRate(): number {
     return this.session.learningRate;
   }
 
   set learningRate(rate: number) {
-    this.session.learningRate = rate;
+    this.session.learningRate = number(rate, 'learningRate', { min: 0 });
   }
 
   /**
@@ -132,60 +156,65 @@ export class Trainer {
    *   infinite (the weights of the last good step are kept), the signal's reason when aborted.
    */
   async fit(data: Dataset, options: FitOptions = {}): Promise<History> {
-    const known = [
-      'epochs',
-      'batchSize',
-      'shuffle',
-      'validationData',
-      'onStep',
-      'onEpoch',
-      'signal',
-      'progress',
-    ];
-    knownKeys(options, known, 'fit');
+    if (this.#busy) throw new UsageError('fit: this trainer is training already; await that first');
+    const { x, y, form } = this.#columns(data, 'fit');
+    knownKeys(options, FIT_OPTIONS, 'fit');
     const epochs = integer(options.epochs ?? 1, 'fit: epochs', 1);
     const shuffle = flag(options.shuffle ?? true, 'fit: shuffle');
-    const { x, y, form } = this.#columns(data, 'fit');
-    const rows = x.shape[0]!;
-    const batchSize = Math.min(integer(options.batchSize ?? 32, 'fit: batchSize', 1), rows);
+    const batchSize = Math.min(integer(options.batchSize ?? 32, 'fit: batchSize', 1), x.shape[0]!);
+    callback(options.onStep, 'fit: onStep');
+    callback(options.onEpoch, 'fit: onEpoch');
+    checkSignal(options.signal, 'fit');
+    if (options.progress !== undefined) flag(options.progress, 'fit: progress');
     const validation = options.validationData && this.#columns(options.validationData, 'fit: validationData');
-    return this.#exclusive('fit', async () => {
-      const { session } = this;
-      const loaded = [session.load(x, y)];
-      if (validation) loaded.push(session.load(validation.x, validation.y));
-      const [training, held] = loaded;
+
+    const { session } = this;
+    const loaded: Loaded[] = [];
+    this.#busy = true;
+    try {
+      await this.#evaluations;
+      const training = session.load(x, y);
+      loaded.push(training);
+      const held = validation && session.load(validation.x, validation.y);
+      if (held) loaded.push(held);
       session.push();
       const program = session.trainingProgram(form, batchSize);
-      program.start({ ...training!, batchSize, shuffle });
+      program.start({ ...training, batchSize, shuffle });
       const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
       try {
         return await this.#run(program, epochs, options, bar, async () => {
-          if (!validation || !held) return {};
-          const logs = await this.#evaluateLoaded(held, validation.form, options.signal);
+          if (!held) return {};
+          const logs = await this.#queued(() => this.#evaluateLoaded(held, validation.form, options.signal));
           return Object.fromEntries(Object.entries(logs).map(([name, value]) => [`val_${name}`, value]));
         });
       } finally {
         bar.stop();
         session.pull();
-        for (const { free } of loaded) free();
       }
-    });
+    } finally {
+      for (const { free } of loaded) free();
+      this.#busy = false;
+    }
   }
 
   /**
-   * Loss and metrics on data, without training.
+   * Loss and metrics on data, without training. While `fit` runs, the training waits meanwhile.
    * @returns For example `{ loss, accuracy }`.
+   * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */
   async evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Logs> {
-    knownKeys(options, ['signal'], 'evaluate');
     const { x, y, form } = this.#columns(data, 'evaluate');
-    this.session.push();
-    const loaded = this.session.load(x, y);
-    try {
-      return await this.#evaluateLoaded(loaded, form, options.signal);
-    } finally {
-      loaded.free();
-    }
+    knownKeys(options, ['signal'], 'evaluate');
+    checkSignal(options.signal, 'evaluate');
+    return this.#queued(async () => {
+      this.session.push();
+      const loaded = this.session.load(x, y);
+      try {
+        return await this.#evaluateLoaded(loaded, form, options.signal);
+      } finally {
+        loaded.free();
+      }
+    });
   }
 
   /** Ends the trainer's threads. Without threads there is nothing to end. */
@@ -207,7 +236,7 @@ export class Trainer {
     const begun = performance.now();
     const total = epochs * perEpoch;
     // control comes back at each epoch's end when somebody waits for it, else as the time budget says
-    const epochwise = onEpoch !== undefined || options.validationData !== undefined || bar.shown;
+    const epochwise = onEpoch !== undefined || options.validationData !== undefined || bar.keepsLines;
     let pace = 1;
     let lastTurn = begun;
     let done = 0;
@@ -218,7 +247,7 @@ export class Trainer {
       const before = performance.now();
       const status = program.run(steps);
       const now = performance.now();
-      const epochNow = history.length;
+      const ended = history.length;
       program.takeRecords((sums) => history.push(session.logs(sums)));
       if (status !== Status.Ok) {
         throw diagnose(program, status, history.length + 1, this.optimizer, session.gradientNames());
@@ -228,23 +257,29 @@ export class Trainer {
       else if (now - before > BUDGET_MS) pace = Math.max(1, pace >> 1);
       if (onStep) {
         const step = ((done - 1) % perEpoch) + 1;
-        onStep({ epoch: epochNow + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
+        session.pull();
+        onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
+        session.push();
       }
-      if (history.length > epochNow && epochwise) {
-        const logs = { ...history[epochNow]!, ...(await validate()) };
-        history[epochNow] = logs;
+      if (history.length > ended && epochwise) {
+        const logs = { ...history[ended]!, ...(await validate()) };
+        history[ended] = logs;
         bar.epoch(history.length, logs);
         if (onEpoch) {
           session.pull();
           await onEpoch({ epoch: history.length, epochs, logs });
+          await this.#evaluations;
           session.push();
         }
+      } else if (program.epochStep > 0) {
+        bar.step(history.length + 1, program.epochStep, () => session.partialLogs(program));
       } else {
-        bar.step(history.length + 1, program.epochStep, done, () => session.partialLogs(program));
+        bar.epoch(history.length, history.at(-1)!);
       }
       if (performance.now() - lastTurn > BUDGET_MS && done < total) {
         session.pull();
         await turn();
+        await this.#evaluations;
         session.push();
         lastTurn = performance.now();
       }
@@ -252,21 +287,24 @@ export class Trainer {
     return { epochs: history, steps: done, seconds: (performance.now() - begun) / 1000 };
   }
 
-  async #evaluateLoaded(
-    loaded: ReturnType<Session['load']>,
-    form: TargetForm,
-    signal: AbortSignal | undefined,
-  ): Promise<Logs> {
+  /** Runs an evaluation after those that were asked for before. */
+  #queued<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#evaluations.then(work);
+    this.#evaluations = result.catch(() => {});
+    return result;
+  }
+
+  async #evaluateLoaded(loaded: Loaded, form: TargetForm, signal: AbortSignal | undefined): Promise<Logs> {
     const { session } = this;
     const { program, batchSize } = session.evaluationProgram(form);
     const size = Math.min(batchSize, loaded.rows);
     program.start({ ...loaded, batchSize: size, shuffle: false });
     let lastTurn = performance.now();
     for (let done = 0; done < program.stepsPerEpoch; done++) {
+      signal?.throwIfAborted();
       program.run(1);
       if (performance.now() - lastTurn > BUDGET_MS && done + 1 < program.stepsPerEpoch) {
         await turn();
-        signal?.throwIfAborted();
         lastTurn = performance.now();
       }
     }
@@ -278,52 +316,73 @@ export class Trainer {
   }
 
   /** Checks data against the model and the loss. */
-  #columns(data: Dataset, what: string): { x: Column; y: Column; form: TargetForm } {
+  #columns(data: unknown, what: string): { x: Column; y: Column; form: TargetForm } {
     if (typeof data !== 'object' || data === null || !('x' in data) || !('y' in data)) {
-      throw new UsageError(`${what} takes { x, y }, got ${show(data)}`);
+      const missing = typeof data === 'object' && data !== null && !Array.isArray(data);
+      throw new UsageError(
+        `${what} takes the data as an object { x, y }, rows and their targets; ` +
+          (missing ? `${'x' in data ? 'y' : 'x'} is missing` : `got ${show(data)}`),
+      );
     }
     const x = toColumn(data.x, `${what}: x`);
-    checkRows(x.shape, this.model.inputShape, `${what}: x`);
-    const output = this.model.outputShape.slice(1);
-    const { y, form } = this.#targets(data.y, output, what);
-    if (y.shape[0] !== x.shape[0]) {
-      throw new UsageError(`${what}: x has ${x.shape[0]} rows, y has ${y.shape[0]}`);
+    checkRows(x.shape, this.model, `${what}: x`);
+    const target = this.#targets(data.y, what);
+    const [rows, targets] = [x.shape[0], target.y.shape[0]];
+    if (rows !== targets) {
+      throw new UsageError(
+        `${what}: x has ${rows} rows, y has ${targets}; each row of x needs its target in y`,
+      );
     }
-    return { x, y, form };
+    return { x, ...target };
   }
 
-  #targets(value: ArrayInput, output: readonly number[], what: string): { y: Column; form: TargetForm } {
+  #targets(value: unknown, what: string): { y: Column; form: TargetForm } {
     const y = toColumn(value, `${what}: y`);
+    const place = `${what}: y`;
+    const output = this.model.outputShape.slice(1);
+    const layer = this.model.layers.at(-1)!.name;
     const is = (shape: readonly number[]): boolean =>
       y.shape.length === shape.length + 1 && shape.every((d, i) => d === y.shape[i + 1]);
+    const rowsOf = (shape: readonly number[]): string => `[${['rows', ...shape].join(', ')}]`;
     if (takesClasses(this.loss)) {
-      const classes = output.at(-1) ?? 1;
-      if (is(output.slice(0, -1))) return { y: toClasses(value, classes, `${what}: y`), form: 'classes' };
-      if (is(output)) return { y, form: 'dense' };
-      const both = [output.slice(0, -1), output].map((s) => `[${['rows', ...s].join(', ')}]`);
+      const classes = output.at(-1)!;
+      if (is(output.slice(0, -1))) return { y: toClasses(value, classes, place), form: 'classes' };
+      if (is(output)) {
+        checkRange(y, 0, Infinity, place, 'crossEntropy takes one-hot rows, or weights of at least 0');
+        return { y, form: 'dense' };
+      }
       throw new UsageError(
-        `${what}: y has shape [${y.shape.join(', ')}]; crossEntropy with ${classes} classes takes ` +
-          `classes of shape ${both[0]} or one-hot rows of shape ${both[1]}`,
+        `${place} has shape [${y.shape.join(', ')}], but with the output ${rowsOf(output)} of layer '${layer}' ` +
+          `crossEntropy takes classes ${rowsOf(output.slice(0, -1))} or one-hot rows ${rowsOf(output)}`,
       );
     }
     // one output: a plain list of targets is a column
-    if (is([]) && output.every((d) => d === 1)) return { y, form: 'dense' };
-    if (!is(output)) {
+    if (!is(output) && !(is([]) && output.every((d) => d === 1))) {
       throw new UsageError(
-        `${what}: y has shape [${y.shape.join(', ')}], the model's output is [${['rows', ...output].join(', ')}]`,
+        `${place} has shape [${y.shape.join(', ')}], but the output of layer '${layer}' is ${rowsOf(output)}`,
       );
+    }
+    if (this.loss.name === 'binaryCrossEntropy') {
+      checkRange(y, 0, 1, place, 'binaryCrossEntropy takes targets from 0 to 1');
     }
     return { y, form: 'dense' };
   }
+}
 
-  async #exclusive<T>(what: string, work: () => Promise<T>): Promise<T> {
-    if (this.#busy) throw new UsageError(`${what}: this trainer is training already; await that first`);
-    this.#busy = true;
-    try {
-      return await work();
-    } finally {
-      this.#busy = false;
-    }
+function checkOutput({ outputShape, layers }: Model, loss: Loss): void {
+  if (!takesClasses(loss) || (outputShape.length > 1 && outputShape.at(-1)! > 1)) return;
+  throw new UsageError(
+    `crossEntropy needs an output for each class, at least 2; that of layer '${layers.at(-1)!.name}' has shape ` +
+      `${showShape(outputShape)}: for two classes with one output there is binaryCrossEntropy`,
+  );
+}
+
+function checkSignal(value: unknown, what: string): void {
+  const fits = typeof value === 'object' && value !== null && 'aborted' in value && 'throwIfAborted' in value;
+  if (value !== undefined && !fits) {
+    throw new UsageError(
+      `${what}: signal must be an AbortSignal, for example new AbortController().signal, got ${show(value)}`,
+    );
   }
 }
 

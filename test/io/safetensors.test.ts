@@ -128,7 +128,7 @@ describe('round trip', () => {
   it('takes no tensors and no metadata', () => {
     const file = encodeSafetensors([], {});
     expect(new TextDecoder().decode(file.subarray(8))).toBe('{}      ');
-    expect(decodeSafetensors(file)).toEqual({ tensors: [], metadata: new Map() });
+    expect(decodeSafetensors(file)).toEqual({ tensors: [], metadata: new Map(), metadataAt: 8 });
   });
 
   it('finishes with 1e5 tensors, whatever their order in the header', () => {
@@ -570,7 +570,7 @@ describe('decodeSafetensors accepts', () => {
     const header =
       '{ "\\u00fc\\/\\ud83d\\ude42" :\t{\r\n"data_offsets":[ 0 , 4 ],"shape":[ ] , "dtype":"\\u00463\\u0032"}\n} \t';
     const { tensors } = decodeSafetensors(fileOf(header, 4));
-    expect(tensors).toEqual([{ name: 'ü/🙂', shape: [], data: new Float32Array(1) }]);
+    expect(tensors).toEqual([{ name: 'ü/🙂', shape: [], data: new Float32Array(1), at: 10 }]);
   });
 
   it('tensors in any order, sorted by place', () => {

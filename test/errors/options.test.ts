@@ -1,0 +1,135 @@
+import { describe } from 'vitest';
+import {
+  adam,
+  binaryAccuracy,
+  binaryCrossEntropy,
+  dense,
+  dropout,
+  l2,
+  sequential,
+  sgd,
+  Trainer,
+} from '../../src/index.ts';
+import { each, loose, model, train, trainer, type Untyped, x, y } from './support.ts';
+
+describe('options', () => {
+  each([
+    [
+      'an unknown key',
+      () => loose.dense!(3, { activtion: 'relu' }),
+      "dense has no option 'activtion'; did you mean 'activation'?",
+    ],
+    [
+      'initials of a key',
+      () => loose.adam!({ lr: 0.1 }),
+      "adam has no option 'lr'; did you mean 'learningRate'?",
+    ],
+    [
+      'a key of Keras',
+      () => train({ x, y }, { batch_size: 3 }),
+      "fit has no option 'batch_size'; did you mean 'batchSize'?",
+    ],
+    [
+      'none',
+      () => loose.sequential!(),
+      'sequential takes options as an object { inputShape, seed, reproducible }, got undefined',
+    ],
+    ['layers only', () => loose.sequential!([dense(2)]), 'sequential takes options as an object'],
+    ['a number', () => loose.adam!(0.1), 'adam takes options as an object { learningRate, '],
+    ['a string', () => loose.dense!(3, 'relu'), 'dense takes options as an object { name, activation, '],
+    [
+      'null',
+      () => train({ x, y }, null as unknown as object),
+      'fit takes options as an object { epochs, batchSize, ',
+    ],
+    [
+      'a string for a number',
+      () => loose.adam!({ learningRate: '0.1' }),
+      "adam: learningRate must be a number >= 0, got '0.1'",
+    ],
+    ['below the range', () => adam({ learningRate: -1 }), 'adam: learningRate must be a number >= 0, got -1'],
+    ['above the range', () => adam({ beta1: 1 }), 'adam: beta1 must be a number >= 0 and < 1, got 1'],
+    [
+      'in a config',
+      () => trainer({ optimizer: { name: 'adam', beta1: 'x' } }),
+      "adam: beta1 must be a number >= 0 and < 1, got 'x'",
+    ],
+    [
+      'of another optimizer',
+      () => trainer({ optimizer: { name: 'adam', momentum: 0.5 } }),
+      "adam has no option 'momentum'",
+    ],
+    [
+      'of another metric',
+      () => trainer({ metrics: [{ name: 'accuracy', threshold: 1 }] }),
+      "accuracy has no option 'threshold'",
+    ],
+    [
+      'a threshold that is none',
+      () => binaryAccuracy({ threshold: Number.NaN }),
+      'binaryAccuracy: threshold must be a finite number, got NaN',
+    ],
+    ['Nesterov without momentum', () => sgd({ nesterov: true }), 'sgd: nesterov needs a momentum above 0'],
+    ['a penalty below 0', () => l2(-1), 'l2: strength must be a number >= 0, got -1'],
+    [
+      'a penalty as a number',
+      () => loose.dense!(3, { kernelRegularizer: 0.01 }),
+      'dense: kernelRegularizer must be l1(), l2() or l1l2(), got 0.01',
+    ],
+    ['dropout of everything', () => dropout(1), 'dropout: rate must be a number >= 0 and < 1, got 1'],
+    ['no units', () => loose.dense!(), 'dense: units must be an integer of at least 1, got undefined'],
+    ['a clip on logits', () => binaryCrossEntropy({ clip: [0.1, 0.9] }), 'set fromLogits: false to use it'],
+    [
+      'a clip the wrong way round',
+      () => binaryCrossEntropy({ fromLogits: false, clip: [0.9, 0.1] }),
+      'clip[1] must be a number > 0.9 and < 1',
+    ],
+    [
+      'a seed',
+      () => sequential({ inputShape: [3], seed: 0.5 }, [dense(2)]),
+      'seed must be an integer from 0 to 9007199254740991, got 0.5',
+    ],
+    [
+      'no loss',
+      () => Trainer.create(model(), {} as { loss: 'crossEntropy' }),
+      "give a loss, for example 'crossEntropy'",
+    ],
+    [
+      'no model',
+      () => (Trainer.create as Untyped)({}, { loss: 'crossEntropy' }),
+      'Trainer.create takes a model made by sequential() or loadModel(), got an object',
+    ],
+    [
+      'no epochs',
+      () => train({ x, y }, { epochs: 0 }),
+      'fit: epochs must be an integer of at least 1, got 0',
+    ],
+    [
+      'an empty batch',
+      () => train({ x, y }, { batchSize: 0 }),
+      'fit: batchSize must be an integer of at least 1, got 0',
+    ],
+    [
+      'a signal that is none',
+      () => train({ x, y }, { signal: {} }),
+      'fit: signal must be an AbortSignal, for example new AbortController().signal',
+    ],
+    [
+      'a callback that is none',
+      () => train({ x, y }, { onEpoch: 3 }),
+      'fit: onEpoch must be a function, got 3',
+    ],
+    [
+      'progress',
+      () => train({ x, y }, { progress: 'yes' }),
+      "fit: progress must be true or false, got 'yes'",
+    ],
+    [
+      'a learning rate during training',
+      async () => {
+        (await trainer()).learningRate = Number.NaN;
+      },
+      'learningRate must be a number >= 0, got NaN',
+    ],
+  ]);
+});
