@@ -49,8 +49,8 @@ export class Session {
   readonly #states: readonly number[];
   readonly #partials: number;
   readonly #segments: readonly Segment[];
-  readonly #programs = new Map<string, Program>();
-  #training: Program | undefined;
+  readonly #evaluation = new Map<TargetForm, Program>();
+  #training: { readonly form: TargetForm; readonly program: Program } | undefined;
   #rate: number;
   #version = -1;
 
@@ -78,7 +78,7 @@ export class Session {
 
   set learningRate(rate: number) {
     this.#rate = rate;
-    if (this.#training) this.#training.learningRate = rate;
+    if (this.#training) this.#training.program.learningRate = rate;
   }
 
   /** Takes the model's weights, when they changed elsewhere. */
@@ -114,23 +114,29 @@ export class Session {
     return { rows: x.shape[0]!, data, free };
   }
 
+  /** The program that trains on batches of a size; it goes on where one of another size stood, and replaces it. */
   trainingProgram(form: TargetForm, batchSize: number): Program {
-    const program = this.#program(`train ${form} ${batchSize}`, () => this.#build(form, batchSize, true));
-    if (this.#training && this.#training !== program) program.resume(this.#training);
-    this.#training = program;
+    const before = this.#training;
+    if (before?.form === form && before.program.options.batch === batchSize) return before.program;
+    const program = this.#build(form, batchSize, true);
+    if (before) {
+      program.resume(before.program);
+      before.program.dispose();
+    }
+    this.#training = { form, program };
     program.learningRate = this.#rate;
     return program;
   }
 
   evaluationProgram(form: TargetForm): { program: Program; batchSize: number } {
-    const batchSize = EVALUATION_ROWS;
-    const program = this.#program(`evaluate ${form}`, () => this.#build(form, batchSize, false));
-    return { program, batchSize };
+    const program = this.#evaluation.get(form) ?? this.#build(form, EVALUATION_ROWS, false);
+    this.#evaluation.set(form, program);
+    return { program, batchSize: EVALUATION_ROWS };
   }
 
   /** Values of an ended training epoch. */
   logs(sums: ArrayLike<number>): Logs {
-    return logsOf(sums, this.names, this.#training!.rows, this.loss.reduction);
+    return logsOf(sums, this.names, this.#training!.program.rows, this.loss.reduction);
   }
 
   /** Values of the epoch so far. */
@@ -145,15 +151,6 @@ export class Session {
       parameter,
       values: this.engine.arena.f32(this.#gradients + parameter.offset * 4, parameter.count),
     }));
-  }
-
-  #program(key: string, build: () => Program): Program {
-    let program = this.#programs.get(key);
-    if (!program) {
-      program = build();
-      this.#programs.set(key, program);
-    }
-    return program;
   }
 
   #build(form: TargetForm, batch: number, training: boolean): Program {

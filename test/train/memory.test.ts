@@ -1,0 +1,81 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import { dense, sequential, Trainer } from '../../src/index.ts';
+import { network, points, trainerOf } from './support.ts';
+
+setFlagsFromString('--expose_gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+/** Bytes of WebAssembly memory, of it given out, and of the JavaScript heap after a collection. */
+function measure({ session }: Trainer): { memory: number; used: number; heap: number } {
+  const { arena } = session.engine;
+  collectGarbage();
+  return {
+    memory: arena.memory.buffer.byteLength,
+    used: arena.used,
+    heap: process.memoryUsage().heapUsed,
+  };
+}
+
+it('is flat over 100,000 steps of the perceptron', async () => {
+  const steps = 100_000;
+  const corners = [0, 0, 1, 1, 1, 0, 0, 1];
+  const x = Float32Array.from({ length: 8 * steps }, (_, i) => corners[i % 8]!);
+  const y = Float32Array.from({ length: 4 * steps }, (_, i) => corners[(2 * i) % 8]!);
+  const model = sequential({ inputShape: [2] }, [dense(4, { activation: 'tanh' }), dense(1)]);
+  const trainer = await Trainer.create(model, { loss: 'binaryCrossEntropy', metrics: ['accuracy'] });
+  const data = { x: { data: x, shape: [4 * steps, 2] }, y: { data: y, shape: [4 * steps, 1] } };
+  await trainer.fit(data, { batchSize: 4 });
+
+  const seen: ReturnType<typeof measure>[] = [];
+  const sample = setInterval(() => seen.push(measure(trainer)), 1);
+  const { steps: done } = await trainer.fit(data, { batchSize: 4 });
+  clearInterval(sample);
+  expect(done).toBe(steps);
+  expect(seen.length).toBeGreaterThan(2);
+  const [first] = seen;
+  for (const { memory, used } of seen)
+    expect({ memory, used }).toEqual({ memory: first!.memory, used: first!.used });
+  // a byte a step would be 100,000
+  const heaps = seen.slice(1).map(({ heap }) => heap);
+  expect(Math.max(...heaps) - heaps[0]!).toBeLessThan(50_000);
+});
+
+it('is flat over many calls of fit, evaluate and predict, whatever their sizes', async () => {
+  const model = network();
+  const trainer = await trainerOf(model);
+  const round = async () => {
+    for (const rows of [10, 37, 300]) {
+      const { x, y } = points(rows);
+      for (const batchSize of [1, 7, 64, 300])
+        await trainer.fit({ x, y }, { batchSize, validationData: { x, y } });
+      const oneHot = y.map((c) => [0, 1, 2].map((i) => (i === c ? 1 : 0)));
+      await trainer.fit({ x, y: oneHot }, { batchSize: 16 });
+      await trainer.evaluate({ x, y });
+      await model.predict(x);
+    }
+  };
+  await round();
+  await round();
+  const before = measure(trainer);
+  for (let i = 0; i < 20; i++) await round();
+  const after = measure(trainer);
+  expect({ ...after, heap: 0 }).toEqual({ ...before, heap: 0 });
+  expect(after.heap - before.heap).toBeLessThan(300_000);
+});
+
+it('is given back when fit fails', async () => {
+  const trainer = await trainerOf();
+  const data = points(100);
+  await trainer.fit(data, { batchSize: 10 });
+  const before = measure(trainer);
+  const onStep = () => {
+    throw new Error('stop');
+  };
+  for (let i = 0; i < 10; i++) {
+    await expect(trainer.fit(data, { batchSize: 10, validationData: data, onStep })).rejects.toThrow('stop');
+  }
+  const { memory, used } = measure(trainer);
+  expect({ memory, used }).toEqual({ memory: before.memory, used: before.used });
+});
