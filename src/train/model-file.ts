@@ -23,7 +23,7 @@ export async function loadModel(source: string | Uint8Array | ArrayBuffer): Prom
         'loadModel(await response.arrayBuffer())',
     );
   }
-  const { readFile } = await import('node:fs/promises');
+  const { readFile } = await import('../io/files.ts');
   return decodeModel(await readFile(source));
 }
 

@@ -219,7 +219,7 @@ export class Model {
       throw new UsageError('save writes a file and needs Node; in a browser keep or send model.toBytes()');
     }
     const bytes = this.toBytes();
-    const { writeFileAtomic } = await import('../io/atomic-write.ts');
+    const { writeFileAtomic } = await import('../io/files.ts');
     await writeFileAtomic(path, bytes);
   }
 }
