@@ -57,28 +57,29 @@ export async function textbook(): Promise<{ model: Model; trainer: Trainer }> {
   return { model, trainer };
 }
 
-/** The same network as one would write it today: logits, means over the batch, Adam. */
+/** The same network as one would write it today: a loss on logits, means over the batch, Adam. */
 async function today(): Promise<{ model: Model; trainer: Trainer }> {
-  const model = withStart(sequential({ inputShape: [2] }, [dense(4, { activation: 'tanh' }), dense(1)]));
+  const model = withStart(
+    sequential({ inputShape: [2] }, [dense(4, { activation: 'tanh' }), dense(1, { activation: 'sigmoid' })]),
+  );
   const trainer = await Trainer.create(model, {
-    loss: binaryCrossEntropy(),
+    loss: binaryCrossEntropy(), // on what goes into the last sigmoid
     optimizer: adam({ learningRate: 0.01 }),
   });
   return { model, trainer };
 }
 
-/** Mean loss before each 1,000 epochs, and after the last. */
+/** Trains, and gives the mean loss of the four rows before the first epoch and after each 1,000. */
 export async function losses(trainer: Trainer, scale = 1): Promise<number[]> {
   const data = { x: X, y: Y };
-  const result = [(await trainer.evaluate(data)).loss! * scale];
-  for (let epoch = 0; epoch < EPOCHS; epoch += 1000) {
-    await trainer.fit(data, { epochs: 1000, batchSize: 4, progress: false });
-    result.push((await trainer.evaluate(data)).loss! * scale);
-  }
-  return result;
+  const { epochs } = await trainer.fit(data, { epochs: EPOCHS, batchSize: 4, progress: false });
+  // an epoch's loss is that of the weights before its step
+  const seen = epochs.filter((_, epoch) => epoch % 1000 === 0).map(({ loss }) => loss! * scale);
+  return [...seen, (await trainer.evaluate(data)).loss! * scale];
 }
 
-async function main(): Promise<void> {
+/** Trains both and prints their losses and predictions. */
+export async function main(): Promise<void> {
   const [old, now] = [await textbook(), await today()];
   const begun = performance.now();
   const oldLosses = await losses(old.trainer, 1 / 4); // reduction 'sum': the mean over four rows
@@ -92,17 +93,16 @@ async function main(): Promise<void> {
   });
 
   const p = (await old.model.predict(X)).data;
-  const logits = (await now.model.predict(X)).data;
+  const q = (await now.model.predict(X)).data;
   console.log('\n inputs   target   textbook      today');
   X.forEach((row, i) => {
-    const q = 1 / (1 + Math.exp(-logits[i]!));
-    console.log(`   ${row.join(' ')}      ${Y[i]![0]}      ${p[i]!.toFixed(6)}   ${q.toFixed(6)}`);
+    console.log(`   ${row.join(' ')}      ${Y[i]![0]}      ${p[i]!.toFixed(6)}   ${q[i]!.toFixed(6)}`);
   });
   console.log(`
 Both start from the same weights. The textbook clips probabilities to [0.01, 0.99], so its loss cannot fall below
 -log 0.99 = 0.01005; it sums the gradients of the kernels over the batch and averages those of the biases, at a rate
-of 0.01. Today's network works on logits, which need no clipping, takes means, and lets Adam set the step of each
-weight. 2 x ${EPOCHS.toLocaleString('en-US')} epochs took ${seconds.toFixed(2)} s.`);
+of 0.01. Today's loss works on logits, which need no clipping, and takes means; Adam sets the step of each weight.
+2 x ${EPOCHS.toLocaleString('en-US')} epochs took ${seconds.toFixed(2)} s.`);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { expect, it } from 'vitest';
-import { losses, START, textbook, X, Y } from '../../examples/perceptron.ts';
+import { expect, it, vi } from 'vitest';
+import { losses, main, START, textbook, X, Y } from '../../examples/perceptron.ts';
 
 interface Golden {
   X: number[][];
@@ -29,4 +29,23 @@ it('follows the float64 NumPy run of the textbook perceptron for 10,000 epochs',
     expect(deviation(data, golden.finalWeights[i]!.data), name).toBeLessThan(1e-4);
   });
   expect(deviation((await model.predict(X)).data, golden.predictions.flat())).toBeLessThan(1e-4);
+});
+
+it('prints the loss every 1,000 epochs beside that of the same network with the defaults of today', async () => {
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+  await main();
+  const lines = log.mock.calls.map(([line]) => String(line));
+  vi.restoreAllMocks();
+  const rows = lines
+    .filter((line) => /^ +\d+ +\d\.\d{6} +\d\.\d\de-?\d$/.test(line))
+    .map((line) => line.trim().split(/ +/));
+  expect(rows.map(([epoch]) => Number(epoch))).toEqual([...Array(11).keys()].map((i) => i * 1000));
+  expect(
+    deviation(
+      rows.map(([, loss]) => Number(loss)),
+      golden.losses,
+    ),
+  ).toBeLessThan(1e-4);
+  expect(Number(rows[0]![2])).toBeCloseTo(golden.losses[0]!, 2);
+  expect(Number(rows[10]![2])).toBeLessThan(1e-5);
 });
