@@ -25,6 +25,7 @@ export {
   reshape,
 } from './layers/layers.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
+export type { Dataset } from './train/dataset.ts';
 export type { Logs } from './train/logs.ts';
 export {
   type BinaryCrossEntropyOptions,
@@ -37,7 +38,7 @@ export {
   type Reduction,
 } from './train/losses.ts';
 export { accuracy, binaryAccuracy, type Metric, type MetricLike } from './train/metrics.ts';
-export { type Model, type Prediction, type SequentialOptions, sequential } from './train/model.ts';
+export { type Model, type SequentialOptions, sequential } from './train/model.ts';
 export { loadModel } from './train/model-file.ts';
 export {
   type AdamOptions,
@@ -52,8 +53,8 @@ export {
   sgd,
 } from './train/optimizers.ts';
 export type { WeightTensor } from './train/parameters.ts';
+export type { Prediction } from './train/predictor.ts';
 export {
-  type Dataset,
   type EpochEvent,
   type FitOptions,
   type History,

@@ -13,7 +13,8 @@ export function diagnose(
   program: Program,
   status: Status,
   epoch: number,
-  optimizer: Optimizer,
+  { globalClipNorm }: Optimizer,
+  learningRate: number,
   gradients: readonly { readonly parameter: Parameter; readonly values: Float32Array }[],
 ): NonFiniteError {
   const { arena } = program.engine;
@@ -26,9 +27,9 @@ export function diagnose(
   const layer = found?.layer ?? guilty?.parameter.layer ?? 'loss';
   const operation = found ? OPERATION_NAMES[found.op] : 'regularization penalty';
   const advice =
-    optimizer.globalClipNorm === undefined
-      ? `Try a smaller learning rate than ${optimizer.learningRate}, inputs scaled to about ±1, or globalClipNorm: 1.`
-      : `Try a smaller learning rate than ${optimizer.learningRate}, or inputs scaled to about ±1.`;
+    globalClipNorm === undefined
+      ? `Try a smaller learning rate than ${learningRate}, inputs scaled to about ±1, or globalClipNorm: 1.`
+      : `Try a smaller learning rate than ${learningRate}, or inputs scaled to about ±1.`;
   return new NonFiniteError(
     { epoch, step, layer, operation, quantity },
     `the ${quantity} is no longer a finite number in epoch ${epoch}, step ${step}: first in layer '${layer}', ` +

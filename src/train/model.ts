@@ -1,6 +1,5 @@
 import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
-import { Program, type Walk } from '../compiler/program.ts';
-import { type ArrayInput, toColumn } from '../data/arrays.ts';
+import type { ArrayInput } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
@@ -8,8 +7,8 @@ import { initialize } from '../layers/initializers.ts';
 import type { Layer, ParameterSpec } from '../layers/layer.ts';
 import { BATCH, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
-import { bestBuild } from '../runtime/module.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
+import { type Prediction, Predictor } from './predictor.ts';
 
 export interface SequentialOptions {
   /** Dimensions of one row of the input, without the batch. */
@@ -21,12 +20,6 @@ export interface SequentialOptions {
    * Default false: the same bits on the same machine.
    */
   reproducible?: boolean;
-}
-
-/** A result: numbers in row-major order and their dimensions, rows first. */
-export interface Prediction {
-  readonly data: Float32Array;
-  readonly shape: readonly number[];
 }
 
 /** A model traced on a graph. */
@@ -51,9 +44,6 @@ export const FORMAT_VERSION = 1;
 
 /** What a WebAssembly memory of 4 GiB can hold. */
 const MAX_FLOATS = 2 ** 30;
-
-/** Rows that `predict` computes at once. */
-const PREDICT_ROWS = 256;
 
 /** Layers one after the other. Made by `sequential`. */
 export class Model {
@@ -285,82 +275,6 @@ function initialWeights(layout: ParameterLayout, seed: number): Float32Array {
   return flat;
 }
 
-/** The compiled forward pass of a model, for a few rows at a time. */
-class Predictor {
-  readonly #engine: Engine;
-  readonly #program: Program;
-  readonly #output: Tensor;
-  readonly #weights: number;
-  readonly #rows: number;
-  #version = -1;
-  #data = 0;
-
-  constructor(readonly model: Model) {
-    this.#engine = new Engine(bestBuild(model.reproducible));
-    const { graph, input, parameters, output } = model.trace(false);
-    const { arena } = this.#engine;
-    this.#weights = arena.allocate(model.layout.floats * 4);
-    const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
-    // a model without operations hands its input on
-    const result = output === input ? graph.add('affine', [input], { scale: 1, offset: 0 }) : output;
-    this.#output = result;
-    this.#program = new Program(this.#engine, {
-      graph,
-      roots: [result],
-      fixed,
-      batch: PREDICT_ROWS,
-      slots: 1,
-      seed: model.seed,
-      finish: () => {},
-    });
-    this.#rows = PREDICT_ROWS;
-    this.#data = arena.allocate(PREDICT_ROWS * rowSize(model.inputShape) * 4);
-  }
-
-  run(x: ArrayInput): Prediction {
-    const { model } = this;
-    const { arena } = this.#engine;
-    const column = toColumn(x, 'predict: x');
-    checkRows(column.shape, model, 'predict: x');
-    if (this.#version !== model.version) {
-      arena.f32(this.#weights, model.layout.floats).set(model.flat());
-      this.#version = model.version;
-    }
-    const rows = column.shape[0]!;
-    const inSize = rowSize(model.inputShape);
-    const outSize = rowSize(model.outputShape.slice(1));
-    const result = new Float32Array(rows * outSize);
-    for (let from = 0; from < rows; from += this.#rows) {
-      const count = Math.min(this.#rows, rows - from);
-      const part = column.data.subarray(from * inSize, (from + count) * inSize);
-      const target =
-        part instanceof Uint8Array ? arena.u8(this.#data, part.length) : arena.f32(this.#data, part.length);
-      target.set(part);
-      const walk: Walk = {
-        data: new Map([['x', { address: this.#data, type: column.type }]]),
-        rows: count,
-        batchSize: count,
-        shuffle: false,
-      };
-      this.#program.start(walk);
-      this.#program.run(1);
-      this.#program.read(this.#output, count, result.subarray(from * outSize, (from + count) * outSize));
-    }
-    return { data: result, shape: [rows, ...model.outputShape.slice(1)] };
-  }
-}
-
 function rowSize(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
-}
-
-/** Throws unless `shape` is rows of the model's input. */
-export function checkRows(shape: readonly number[], model: Model, what: string): void {
-  const row = model.inputShape;
-  if (shape.length === row.length + 1 && row.every((d, i) => d === shape[i + 1])) return;
-  const single = shape.length === row.length && row.every((d, i) => d === shape[i]);
-  throw new UsageError(
-    `${what} has shape [${shape.join(', ')}], but layer '${model.layers[0]!.name}' takes the model's input, ` +
-      `[${['rows', ...row].join(', ')}]${single ? `; a single row has shape [${[1, ...row].join(', ')}]` : ''}`,
-  );
 }

@@ -6,15 +6,13 @@ import { gradients } from '../graph/gradient.ts';
 import type { Span } from '../ops/rule.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
+import type { TargetForm } from './dataset.ts';
 import { type Logs, logsOf } from './logs.ts';
 import { applyLoss, type Loss } from './losses.ts';
 import { applyMetric, type Metric } from './metrics.ts';
 import type { Model } from './model.ts';
 import { kernelOf, type Optimizer } from './optimizers.ts';
 import type { Parameter } from './parameters.ts';
-
-/** Targets as the loss takes them: class numbers, or values in the shape of the output. */
-export type TargetForm = 'classes' | 'dense';
 
 /** Rows of an evaluation step. */
 const EVALUATION_ROWS = 256;

@@ -1,18 +1,17 @@
 import { Status } from '../../assembly/tape.ts';
 import { callback, flag, integer, knownKeys, number, show } from '../checks.ts';
 import type { Program } from '../compiler/program.ts';
-import { type ArrayInput, type Column, checkRange, toClasses, toColumn } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
-import { showShape } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
+import { checkedDataset, checkOutput, type Dataset, type TargetForm } from './dataset.ts';
 import { diagnose } from './diagnose.ts';
 import { type Logs, logsOf } from './logs.ts';
-import { type Loss, type LossLike, lossConfig, takesClasses } from './losses.ts';
+import { type Loss, type LossLike, lossConfig } from './losses.ts';
 import { type Metric, type MetricLike, metricList } from './metrics.ts';
-import { checkRows, Model } from './model.ts';
+import { Model } from './model.ts';
 import { type Optimizer, type OptimizerLike, optimizerConfig } from './optimizers.ts';
 import { ProgressBar } from './progress.ts';
-import { type Loaded, Session, type TargetForm } from './session.ts';
+import { type Loaded, Session } from './session.ts';
 
 export interface TrainerOptions {
   /** Default: none, it must be given. */
@@ -23,14 +22,6 @@ export interface TrainerOptions {
   metrics?: readonly MetricLike[];
   /** Threads that train together, in Node: the same bits whatever the number. Default 1. */
   threads?: number;
-}
-
-/** Rows and what they should give. */
-export interface Dataset {
-  /** Rows in the model's input shape. */
-  x: ArrayInput;
-  /** Targets: in the shape of the output, or classes for crossEntropy. */
-  y: ArrayInput;
 }
 
 export interface StepEvent {
@@ -157,7 +148,7 @@ export class Trainer {
    */
   async fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     if (this.#busy) throw new UsageError('fit: this trainer is training already; await that first');
-    const { x, y, form } = this.#columns(data, 'fit');
+    const { x, y, form } = checkedDataset(this, data, 'fit');
     knownKeys(options, FIT_OPTIONS, 'fit');
     const epochs = integer(options.epochs ?? 1, 'fit: epochs', 1);
     const shuffle = flag(options.shuffle ?? true, 'fit: shuffle');
@@ -166,7 +157,8 @@ export class Trainer {
     callback(options.onEpoch, 'fit: onEpoch');
     checkSignal(options.signal, 'fit');
     if (options.progress !== undefined) flag(options.progress, 'fit: progress');
-    const validation = options.validationData && this.#columns(options.validationData, 'fit: validationData');
+    const validation =
+      options.validationData && checkedDataset(this, options.validationData, 'fit: validationData');
 
     const { session } = this;
     const loaded: Loaded[] = [];
@@ -203,7 +195,7 @@ export class Trainer {
    * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */
   async evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Logs> {
-    const { x, y, form } = this.#columns(data, 'evaluate');
+    const { x, y, form } = checkedDataset(this, data, 'evaluate');
     knownKeys(options, ['signal'], 'evaluate');
     checkSignal(options.signal, 'evaluate');
     return this.#queued(async () => {
@@ -250,7 +242,8 @@ export class Trainer {
       const ended = history.length;
       program.takeRecords((sums) => history.push(session.logs(sums)));
       if (status !== Status.Ok) {
-        throw diagnose(program, status, history.length + 1, this.optimizer, session.gradientNames());
+        const epoch = history.length + 1;
+        throw diagnose(program, status, epoch, this.optimizer, this.learningRate, session.gradientNames());
       }
       done += steps;
       if (now - before < BUDGET_MS / 2) pace = Math.min(pace * 2, 1 << 20);
@@ -314,67 +307,6 @@ export class Trainer {
     });
     return logs;
   }
-
-  /** Checks data against the model and the loss. */
-  #columns(data: unknown, what: string): { x: Column; y: Column; form: TargetForm } {
-    if (typeof data !== 'object' || data === null || !('x' in data) || !('y' in data)) {
-      const missing = typeof data === 'object' && data !== null && !Array.isArray(data);
-      throw new UsageError(
-        `${what} takes the data as an object { x, y }, rows and their targets; ` +
-          (missing ? `${'x' in data ? 'y' : 'x'} is missing` : `got ${show(data)}`),
-      );
-    }
-    const x = toColumn(data.x, `${what}: x`);
-    checkRows(x.shape, this.model, `${what}: x`);
-    const target = this.#targets(data.y, what);
-    const [rows, targets] = [x.shape[0], target.y.shape[0]];
-    if (rows !== targets) {
-      throw new UsageError(
-        `${what}: x has ${rows} rows, y has ${targets}; each row of x needs its target in y`,
-      );
-    }
-    return { x, ...target };
-  }
-
-  #targets(value: unknown, what: string): { y: Column; form: TargetForm } {
-    const y = toColumn(value, `${what}: y`);
-    const place = `${what}: y`;
-    const output = this.model.outputShape.slice(1);
-    const layer = this.model.layers.at(-1)!.name;
-    const is = (shape: readonly number[]): boolean =>
-      y.shape.length === shape.length + 1 && shape.every((d, i) => d === y.shape[i + 1]);
-    const rowsOf = (shape: readonly number[]): string => `[${['rows', ...shape].join(', ')}]`;
-    if (takesClasses(this.loss)) {
-      const classes = output.at(-1)!;
-      if (is(output.slice(0, -1))) return { y: toClasses(value, classes, place), form: 'classes' };
-      if (is(output)) {
-        checkRange(y, 0, Infinity, place, 'crossEntropy takes one-hot rows, or weights of at least 0');
-        return { y, form: 'dense' };
-      }
-      throw new UsageError(
-        `${place} has shape [${y.shape.join(', ')}], but with the output ${rowsOf(output)} of layer '${layer}' ` +
-          `crossEntropy takes classes ${rowsOf(output.slice(0, -1))} or one-hot rows ${rowsOf(output)}`,
-      );
-    }
-    // one output: a plain list of targets is a column
-    if (!is(output) && !(is([]) && output.every((d) => d === 1))) {
-      throw new UsageError(
-        `${place} has shape [${y.shape.join(', ')}], but the output of layer '${layer}' is ${rowsOf(output)}`,
-      );
-    }
-    if (this.loss.name === 'binaryCrossEntropy') {
-      checkRange(y, 0, 1, place, 'binaryCrossEntropy takes targets from 0 to 1');
-    }
-    return { y, form: 'dense' };
-  }
-}
-
-function checkOutput({ outputShape, layers }: Model, loss: Loss): void {
-  if (!takesClasses(loss) || (outputShape.length > 1 && outputShape.at(-1)! > 1)) return;
-  throw new UsageError(
-    `crossEntropy needs an output for each class, at least 2; that of layer '${layers.at(-1)!.name}' has shape ` +
-      `${showShape(outputShape)}: for two classes with one output there is binaryCrossEntropy`,
-  );
 }
 
 function checkSignal(value: unknown, what: string): void {
