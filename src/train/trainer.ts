@@ -164,11 +164,11 @@ export class Trainer {
     const loaded: Loaded[] = [];
     this.#busy = true;
     try {
-      await this.#evaluations;
       const training = session.load(x, y);
       loaded.push(training);
       const held = validation && session.load(validation.x, validation.y);
       if (held) loaded.push(held);
+      await this.#evaluations;
       session.push();
       const program = session.trainingProgram(form, batchSize);
       program.start({ ...training, batchSize, shuffle });
@@ -198,15 +198,15 @@ export class Trainer {
     const { x, y, form } = checkedDataset(this, data, 'evaluate');
     knownKeys(options, ['signal'], 'evaluate');
     checkSignal(options.signal, 'evaluate');
-    return this.#queued(async () => {
-      this.session.push();
-      const loaded = this.session.load(x, y);
-      try {
-        return await this.#evaluateLoaded(loaded, form, options.signal);
-      } finally {
-        loaded.free();
-      }
-    });
+    const loaded = this.session.load(x, y);
+    try {
+      return await this.#queued(() => {
+        this.session.push();
+        return this.#evaluateLoaded(loaded, form, options.signal);
+      });
+    } finally {
+      loaded.free();
+    }
   }
 
   /** Ends the trainer's threads. Without threads there is nothing to end. */

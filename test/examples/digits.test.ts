@@ -36,16 +36,16 @@ function histogram({ y }: Digits): number[] {
   return counts;
 }
 
-it('holds out a fifth of each digit, another fifth for another seed', () => {
+it('holds out a fifth of each digit, the same for the same seed', () => {
   const { train, heldOut } = loadDigits(0.8, 1);
   expect([train.y.shape, heldOut.y.shape]).toEqual([[8000], [2000]]);
   const [kept, out] = [histogram(train), histogram(heldOut)];
   kept.forEach((count, digit) => {
     expect(Math.abs(count / (count + out[digit]!) - 0.8)).toBeLessThan(0.001);
   });
-  const order = ({ x, y }: Digits) => `${y.data.join('')} ${x.data.indexOf(255)}`;
-  expect(order(loadDigits(0.8, 1).heldOut)).toBe(order(heldOut));
-  expect(order(loadDigits(0.8, 2).heldOut)).not.toBe(order(heldOut));
+  const first = ({ y }: Digits) => y.data.slice(0, 20).join('');
+  expect(first(heldOut)).toBe('49920417912175982866');
+  expect(first(loadDigits(0.8, 2).heldOut)).toBe('20025376169786911784');
 });
 
 it('moves digits by a pixel, and nothing around the edge', () => {
