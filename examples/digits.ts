@@ -61,9 +61,9 @@ export async function run({ seed, path }: DigitsOptions): Promise<number> {
 
   const seen = await trainer.evaluate(train);
   const scores = await trainer.evaluate(heldOut);
-  console.log(`  on the training digits  loss ${seen.loss!.toFixed(4)}  accuracy ${percent(seen.accuracy!)}`);
+  console.log(`  on the training digits  loss ${seen.loss.toFixed(4)}  accuracy ${percent(seen.accuracy!)}`);
   console.log(
-    `  on the held-out digits  loss ${scores.loss!.toFixed(4)}  accuracy ${percent(scores.accuracy!)}\n`,
+    `  on the held-out digits  loss ${scores.loss.toFixed(4)}  accuracy ${percent(scores.accuracy!)}\n`,
   );
 
   const logits = await model.predict(heldOut.x);

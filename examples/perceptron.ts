@@ -74,8 +74,8 @@ export async function losses(trainer: Trainer, scale = 1): Promise<number[]> {
   const data = { x: X, y: Y };
   const { epochs } = await trainer.fit(data, { epochs: EPOCHS, batchSize: 4, progress: false });
   // an epoch's loss is that of the weights before its step
-  const seen = epochs.filter((_, epoch) => epoch % 1000 === 0).map(({ loss }) => loss! * scale);
-  return [...seen, (await trainer.evaluate(data)).loss! * scale];
+  const seen = epochs.filter((_, epoch) => epoch % 1000 === 0).map(({ loss }) => loss * scale);
+  return [...seen, (await trainer.evaluate(data)).loss * scale];
 }
 
 /** Trains both and prints their losses and predictions. */

@@ -154,19 +154,9 @@ export class Program {
     }
   }
 
-  /** Optimizer steps done in all. */
-  get step(): number {
-    return this.#get(Field.Step);
-  }
-
   /** Steps done in this epoch. */
   get epochStep(): number {
     return this.#get(Field.EpochStep);
-  }
-
-  /** Epochs that ended, in all. */
-  get epoch(): number {
-    return this.#get(Field.Epoch);
   }
 
   get stepLoss(): number {

@@ -41,6 +41,7 @@ interface Sink {
  *   | parameters | gradients | state 1 | state 2 | state 3 |   the same offset is the same number in each
  */
 export class Session {
+  /** Of the metrics. */
   readonly names: readonly string[];
   readonly #parameters: number;
   readonly #gradients: number;
@@ -61,7 +62,7 @@ export class Session {
   ) {
     const { arena } = engine;
     const bytes = model.layout.floats * 4;
-    this.names = ['loss', ...metrics.map(({ name }) => name)];
+    this.names = metrics.map(({ name }) => name);
     this.#parameters = arena.allocate(bytes);
     this.#gradients = arena.allocate(bytes);
     this.#states = kernelOf(optimizer).states.map((used) => (used ? arena.allocate(bytes) : 0));
@@ -207,7 +208,7 @@ export class Session {
     const mean = this.loss.reduction === 'mean';
     sinks.forEach(({ values, perRow }, slot) => {
       const { start, end } = span(values);
-      tape.layer = this.names[slot]!;
+      tape.layer = slot === 0 ? 'loss' : this.names[slot - 1]!;
       tape.emit(
         Op.Accumulate,
         {

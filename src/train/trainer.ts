@@ -219,7 +219,7 @@ export class Trainer {
     epochs: number,
     options: FitOptions,
     bar: ProgressBar,
-    validate: () => Promise<Logs>,
+    validate: () => Promise<Readonly<Record<string, number>>>,
   ): Promise<History> {
     const { onStep, onEpoch, signal } = options;
     const { session } = this;
@@ -301,11 +301,11 @@ export class Trainer {
         lastTurn = performance.now();
       }
     }
-    let logs: Logs = {};
+    let logs: Logs | undefined;
     program.takeRecords((sums) => {
       logs = logsOf(sums, session.names, loaded.rows, this.loss.reduction);
     });
-    return logs;
+    return logs!;
   }
 }
 

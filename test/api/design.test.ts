@@ -52,7 +52,7 @@ it('is the API of the design, as it is written', async () => {
 
   expect(history.epochs).toHaveLength(5);
   expect(Object.keys(history.epochs[4]!)).toEqual(['loss', 'accuracy', 'val_loss', 'val_accuracy']);
-  expect(history.epochs[4]!.loss).toBeLessThan(history.epochs[0]!.loss! / 2);
+  expect(history.epochs[4]!.loss).toBeLessThan(history.epochs[0]!.loss / 2);
   expect(Object.keys(scores)).toEqual(['loss', 'accuracy']);
   expect(scores.accuracy).toBe(1);
   expect(logits.data).toBeInstanceOf(Float32Array);

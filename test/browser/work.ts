@@ -59,7 +59,7 @@ export async function work({
   const bytes = model.toBytes();
   const again = await loadModel(bytes);
   return {
-    losses: history.epochs.map(({ loss }) => loss!),
+    losses: history.epochs.map(({ loss }) => loss),
     perceptron: small.getWeights().map(bits),
     epochs,
     weights: again.getWeights().map(bits),

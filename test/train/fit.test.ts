@@ -186,7 +186,7 @@ describe('callbacks', () => {
       epochs: 3,
       validationData: data,
       onEpoch: async () => {
-        seen.push((await trainer.evaluate(data)).loss!);
+        seen.push((await trainer.evaluate(data)).loss);
         expect((await model.predict(data.x)).shape).toEqual([60, CLASSES]);
       },
     });
