@@ -139,8 +139,9 @@ export function logSumExp(x: Numbers, from: number, columns: number): number {
 
 /** Rows of softmax, or of its logarithm: x - log(sum e^x). */
 export function softmax(x: Numbers, columns: number, logarithm: boolean): number[] {
+  const norms = make(x.length / columns, (r) => logSumExp(x, r * columns, columns));
   return make(x.length, (i) => {
-    const y = x[i]! - logSumExp(x, i - (i % columns), columns);
+    const y = x[i]! - norms[Math.floor(i / columns)]!;
     return logarithm ? y : Math.exp(y);
   });
 }

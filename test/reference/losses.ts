@@ -82,8 +82,6 @@ export function softmaxCrossEntropyGradient(
   scale: number,
 ): number[] {
   const y = softmax(x, columns, false);
-  return make(x.length, (i) => {
-    const from = i - (i % columns);
-    return scale * (y[i]! * sum(columns, (n) => t[from + n]!) - t[i]!);
-  });
+  const masses = make(x.length / columns, (r) => sum(columns, (n) => t[r * columns + n]!));
+  return make(x.length, (i) => scale * (y[i]! * masses[Math.floor(i / columns)]! - t[i]!));
 }

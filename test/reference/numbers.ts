@@ -21,20 +21,3 @@ export function generator(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
-
-/**
- * Largest |got - want| relative to |want|, where |want| counts for at least `floor` times the largest of its tensor:
- * below that a float32 sum or difference has no relative precision to speak of. Infinity for a wrong length or a NaN.
- */
-export function deviation(got: Numbers, want: Numbers, floor = 0.01): number {
-  if (got.length !== want.length) return Infinity;
-  let largest = 0;
-  for (let i = 0; i < want.length; i++) largest = Math.max(largest, Math.abs(want[i]!));
-  let worst = 0;
-  for (let i = 0; i < want.length; i++) {
-    const error = Math.abs(got[i]! - want[i]!);
-    if (Number.isNaN(error)) return Infinity;
-    if (error > 0) worst = Math.max(worst, error / Math.max(Math.abs(want[i]!), floor * largest));
-  }
-  return worst;
-}

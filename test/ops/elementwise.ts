@@ -1,0 +1,93 @@
+import { BinaryKind } from '../../assembly/tape.ts';
+import { SEED } from '../kernels/machine.ts';
+import * as dropouts from '../reference/dropout.ts';
+import * as twins from '../reference/elementwise.ts';
+import { make, type Numbers } from '../reference/numbers.ts';
+import { COLUMNS, ELEMENTS, matrix, ROWS, type Rows, tensor, uniform } from './row.ts';
+
+const times = (x: Numbers, factor: number): number[] => make(x.length, (i) => Math.abs(x[i]!) * factor);
+const magnitudes = (x: Numbers): number[] => times(x, 1);
+
+/** A sum of `rows` terms. */
+function sumBound(dy: Numbers, columns: number): number[] {
+  return times(twins.sumRows(magnitudes(dy), columns), dy.length / columns - 1);
+}
+
+/** 1 - rate, its reciprocal and the product with x: three operations. */
+const DROPOUT_OPERATIONS = 3;
+
+export const elementwise: Rows<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
+  biasAdd: {
+    variants: [{ name: 'rows', attributes: {} }],
+    operands: (size, _, random) => [
+      matrix(size, random),
+      tensor([size.columns], 1, (n) => uniform(random, n)),
+    ],
+    forward: ([x, bias]) => twins.biasAdd(x!, bias!),
+    forwardBound: () => 'exact',
+    gradient: {
+      twin: (_, __, dy, { columns }) => twins.biasAddGradient(dy, columns),
+      bound: (_, __, dy, { columns }) => ['exact', sumBound(dy, columns)],
+    },
+    tails: [ROWS, COLUMNS],
+  },
+
+  binary: {
+    variants: [
+      { name: 'add', attributes: { kind: BinaryKind.Add } },
+      { name: 'subtract', attributes: { kind: BinaryKind.Subtract } },
+      { name: 'multiply', attributes: { kind: BinaryKind.Multiply } },
+    ],
+    operands: (size, _, random) => [matrix(size, random), matrix(size, random)],
+    forward: ([a, b], { kind }) => twins.binary(kind, a!, b!),
+    forwardBound: () => 'exact',
+    gradient: {
+      twin: ([a, b], { kind }, dy) => twins.binaryGradient(kind, a!, b!, dy),
+      bound: () => ['exact', 'exact'],
+    },
+    tails: [ELEMENTS],
+  },
+
+  affine: {
+    variants: [{ name: 'scaled', attributes: { scale: 1.7, offset: -0.3 } }],
+    operands: (size, _, random) => [matrix(size, random)],
+    forward: ([x], { scale, offset }) => twins.affine(x!, Math.fround(scale), Math.fround(offset)),
+    // a product, then a sum
+    forwardBound: ([x], { scale, offset }) =>
+      make(x!.length, (i) => 2 * Math.abs(x![i]! * scale) + Math.abs(offset)),
+    gradient: {
+      twin: (_, { scale }, dy) => [twins.affineGradient(dy, Math.fround(scale))],
+      bound: () => ['exact'],
+    },
+    tails: [ELEMENTS],
+  },
+
+  sumRows: {
+    variants: [{ name: 'columns', attributes: {} }],
+    operands: (size, _, random) => [matrix(size, random, -2, 2, false)],
+    forward: ([x], _, { columns }) => twins.sumRows(x!, columns),
+    forwardBound: ([x], _, { columns }) => sumBound(x!, columns),
+    gradient: 'none',
+    tails: [ROWS, COLUMNS],
+  },
+
+  dropout: {
+    variants: [
+      { name: 'half', attributes: { rate: 0.5, stream: 3 } },
+      { name: 'third', attributes: { rate: 0.3, stream: 0 } },
+      { name: 'never', attributes: { rate: 0, stream: 1 } },
+      { name: 'almost always', attributes: { rate: 0.99, stream: 70000 } },
+    ],
+    operands: (size, _, random) => [matrix(size, random)],
+    forward: ([x], { rate, stream }) => dropouts.dropout(x!, rate, BigInt(SEED), 0, stream),
+    forwardBound: ([x], { rate, stream }) =>
+      times(dropouts.dropout(x!, rate, BigInt(SEED), 0, stream), DROPOUT_OPERATIONS),
+    gradient: {
+      twin: (_, { rate, stream }, dy) => [dropouts.dropoutGradient(dy, rate, BigInt(SEED), 0, stream)],
+      bound: (_, { rate, stream }, dy) => [
+        times(dropouts.dropoutGradient(dy, rate, BigInt(SEED), 0, stream), DROPOUT_OPERATIONS),
+      ],
+    },
+    tails: [ELEMENTS],
+  },
+};

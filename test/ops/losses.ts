@@ -1,0 +1,238 @@
+import { Activation, LossForm } from '../../assembly/tape.ts';
+import type { LossAttributes, OpAttributes } from '../../src/ops/attributes.ts';
+import { BATCH, type Shape, type Tensor } from '../../src/ops/tensor.ts';
+import * as activations from '../reference/activations.ts';
+import * as twins from '../reference/losses.ts';
+import * as metrics from '../reference/metrics.ts';
+import type { Numbers } from '../reference/numbers.ts';
+import * as bounds from './loss-bounds.ts';
+import { COLUMNS, matrix, ROWS, type Rows, type Size, tensor, uniform } from './row.ts';
+
+/** The shape of a prediction: [batch, columns], or [batch, positions, columns]. */
+function predicted({ columns, inner }: Size): Shape {
+  return inner === 1 ? [BATCH, columns] : [BATCH, inner, columns];
+}
+
+/** Factor of a row's loss, and of the gradient of their sum. */
+function scales({ reduction }: LossAttributes, perRow: number, rows: number): { row: number; all: number } {
+  return reduction === 'mean' ? { row: 1 / perRow, all: 1 / (perRow * rows) } : { row: 1, all: 1 };
+}
+
+/** Upstream gradient of the rows of a loss. */
+export function lossSeed({ reduction }: LossAttributes, rows: number): number {
+  return reduction === 'mean' ? 1 / rows : 1;
+}
+
+function classes(random: () => number, count: number, from: number): Int32Array {
+  return Int32Array.from({ length: count }, () => Math.floor(random() * from));
+}
+
+const LOWEST = 1e-7;
+/** Probabilities stay this far from 0 and 1. */
+const MARGIN = 0.05;
+
+function logits(reduction: LossAttributes['reduction']) {
+  const form = { form: LossForm.Logits, zeroClipped: false, low: LOWEST, high: 1 - LOWEST };
+  return { name: `logits, ${reduction}`, attributes: { reduction, ...form } };
+}
+
+function probability(name: string, form: LossForm, low: number, high: number, zeroClipped: boolean) {
+  const reduction = form === LossForm.Sigmoid ? ('sum' as const) : ('mean' as const);
+  const reach = form === LossForm.Sigmoid ? 1 : MARGIN;
+  const variant = { name, attributes: { reduction, form, zeroClipped, low, high }, reach };
+  // a clip that is passed through has the bound's gradient, not its own
+  return low > LOWEST && !zeroClipped ? { ...variant, smooth: false as const } : variant;
+}
+
+/** Rows of weights, or of the classes' one-hot rows. */
+function weightsOf(t: Numbers, sparse: boolean, columns: number): Numbers {
+  return sparse ? twins.oneHot(t, columns) : t;
+}
+
+type Names =
+  | 'meanSquaredError'
+  | 'binaryCrossEntropy'
+  | 'softmaxCrossEntropy'
+  | 'lossGradient'
+  | 'classHits'
+  | 'binaryHits';
+
+export const losses: Rows<Names> = {
+  meanSquaredError: {
+    variants: [
+      { name: 'mean', attributes: { reduction: 'mean' } },
+      { name: 'sum', attributes: { reduction: 'sum' } },
+    ],
+    operands: (size, _, random) => {
+      const shape = predicted(size);
+      const fill = (n: number): Float32Array => uniform(random, n);
+      return [tensor(shape, size.rows, fill), tensor(shape, size.rows, fill, false)];
+    },
+    forward: ([x, t], attributes, { rows, columns, inner }) => {
+      const perRow = columns * inner;
+      return twins.meanSquaredError(x!, t!, perRow, scales(attributes, perRow, rows).row);
+    },
+    forwardBound: ([x, t], attributes, { rows, columns, inner }) => {
+      const perRow = columns * inner;
+      const { row } = scales(attributes, perRow, rows);
+      return bounds.meanSquaredErrorBound(twins.meanSquaredError(x!, t!, perRow, row), perRow);
+    },
+    gradient: {
+      twin: ([x, t], attributes, _, { rows, columns, inner }) => [
+        twins.meanSquaredErrorGradient(x!, t!, scales(attributes, columns * inner, rows).all),
+      ],
+      bound: ([x, t], attributes, _, { rows, columns, inner }) => {
+        const { all } = scales(attributes, columns * inner, rows);
+        return [bounds.meanSquaredErrorGradientBound(twins.meanSquaredErrorGradient(x!, t!, all))];
+      },
+    },
+    tails: [ROWS, COLUMNS],
+  },
+
+  binaryCrossEntropy: {
+    variants: [
+      logits('mean'),
+      logits('sum'),
+      probability('probabilities', LossForm.Probabilities, LOWEST, 1 - LOWEST, false),
+      probability('probabilities, clip passed', LossForm.Probabilities, 0.2, 0.7, false),
+      probability('probabilities, clip zeroed', LossForm.Probabilities, 0.2, 0.7, true),
+      probability('sigmoid', LossForm.Sigmoid, LOWEST, 1 - LOWEST, false),
+      probability('sigmoid, clip passed', LossForm.Sigmoid, 0.2, 0.7, false),
+      probability('sigmoid, clip zeroed', LossForm.Sigmoid, 0.2, 0.7, true),
+    ],
+    operands: (size, { form }, random) => {
+      const shape = predicted(size);
+      const [low, high] = form === LossForm.Logits ? [-4, 4] : [MARGIN, 1 - MARGIN];
+      // two of three targets are 0 or 1
+      const mixed = (n: number): Float32Array =>
+        uniform(random, n, 0, 1).map((t, i) => (i % 3 ? Math.round(t) : t));
+      return [
+        tensor(shape, size.rows, (n) => uniform(random, n, low, high, [0.2, 0.7])),
+        tensor(shape, size.rows, mixed, false),
+      ];
+    },
+    forward: ([x, t], attributes, { rows, columns, inner }) => {
+      const perRow = columns * inner;
+      return twins.binaryCrossEntropy(x!, t!, perRow, attributes, scales(attributes, perRow, rows).row);
+    },
+    forwardBound: ([x, t], attributes, { rows, columns, inner }) => {
+      const perRow = columns * inner;
+      const { row } = scales(attributes, perRow, rows);
+      return bounds.binaryCrossEntropyBound(x!, t!, perRow, attributes, row);
+    },
+    gradient: {
+      twin: ([x, t], attributes, _, { rows, columns, inner }) => {
+        const { all } = scales(attributes, columns * inner, rows);
+        return [twins.binaryCrossEntropyGradient(x!, t!, attributes, all)];
+      },
+      bound: ([x, t], attributes, _, { rows, columns, inner }) => {
+        const { all } = scales(attributes, columns * inner, rows);
+        return [bounds.binaryCrossEntropyGradientBound(x!, t!, attributes, all)];
+      },
+    },
+    tails: [ROWS, COLUMNS],
+    through: ({ form }: OpAttributes['binaryCrossEntropy']) =>
+      form !== LossForm.Sigmoid
+        ? undefined
+        : {
+            forward: activations.sigmoid,
+            inverse: (p) => Math.log(p / (1 - p)),
+            wrap: (graph, x) =>
+              graph.add('activation', [x], { kind: Activation.Sigmoid, alpha: 0 }) as unknown as Tensor,
+          },
+  },
+
+  softmaxCrossEntropy: {
+    variants: [true, false].flatMap((sparse) =>
+      (['mean', 'sum'] as const).map((reduction) => ({
+        name: `${sparse ? 'classes' : 'rows of weights'}, ${reduction}`,
+        attributes: { reduction, sparse },
+      })),
+    ),
+    operands: (size, { sparse }, random) => {
+      const shape = predicted(size);
+      const targets = sparse
+        ? tensor(shape.slice(0, -1), size.rows, (n) => classes(random, n, size.columns), false)
+        : tensor(shape, size.rows, (n) => uniform(random, n, 0, 1), false);
+      return [tensor(shape, size.rows, (n) => uniform(random, n, -5, 5)), targets];
+    },
+    forward: ([x, t], attributes, { rows, columns, inner }) => {
+      const { row } = scales(attributes, inner, rows);
+      return twins.softmaxCrossEntropy(x!, weightsOf(t!, attributes.sparse, columns), columns, row);
+    },
+    forwardBound: ([x, t], attributes, { rows, columns, inner }) => {
+      const { row } = scales(attributes, inner, rows);
+      return bounds.softmaxCrossEntropyBound(x!, weightsOf(t!, attributes.sparse, columns), columns, row);
+    },
+    gradient: {
+      twin: ([x, t], attributes, _, { rows, columns, inner }) => {
+        const weights = weightsOf(t!, attributes.sparse, columns);
+        return [twins.softmaxCrossEntropyGradient(x!, weights, columns, scales(attributes, inner, rows).all)];
+      },
+      bound: ([x, t], attributes, _, { rows, columns, inner }) => {
+        const weights = weightsOf(t!, attributes.sparse, columns);
+        const { all } = scales(attributes, inner, rows);
+        return [bounds.softmaxCrossEntropyGradientBound(x!, weights, columns, all)];
+      },
+    },
+    tails: [ROWS, COLUMNS],
+  },
+
+  lossGradient: {
+    variants: [{ name: 'mean squared error', attributes: {} }],
+    operands: (size, _, random) => [matrix(size, random, -2, 2, false), matrix(size, random, -2, 2, false)],
+    forward: ([x, t], _, { rows, columns }) => twins.meanSquaredErrorGradient(x!, t!, 1 / (rows * columns)),
+    forwardBound: ([x, t], _, { rows, columns }) =>
+      bounds.meanSquaredErrorGradientBound(twins.meanSquaredErrorGradient(x!, t!, 1 / (rows * columns))),
+    gradient: 'none',
+    tails: [],
+    build: (graph, [x, t]) => {
+      const loss = graph.add('meanSquaredError', [x!, t!], { reduction: 'mean' });
+      return graph.add('lossGradient', [loss as unknown as Tensor], {}) as unknown as Tensor;
+    },
+  },
+
+  classHits: {
+    variants: [true, false].map((sparse) => ({
+      name: sparse ? 'classes' : 'rows of weights',
+      attributes: { sparse },
+    })),
+    operands: (size, { sparse }, random) => {
+      const shape = predicted(size);
+      // few different values: the first of several equal ones counts
+      const ties = (n: number): Float32Array => uniform(random, n).map((x) => Math.round(2 * x));
+      const targets = sparse
+        ? tensor(shape.slice(0, -1), size.rows, (n) => classes(random, n, Math.min(2, size.columns)), false)
+        : tensor(shape, size.rows, ties, false);
+      return [tensor(shape, size.rows, ties, false), targets];
+    },
+    forward: ([x, t], { sparse }, { columns }) => metrics.classHits(x!, t!, columns, sparse),
+    forwardBound: () => 'exact',
+    gradient: 'none',
+    tails: [ROWS, COLUMNS],
+  },
+
+  binaryHits: {
+    variants: [
+      { name: 'logits', attributes: { threshold: 0 } },
+      { name: 'probabilities', attributes: { threshold: 0.5 } },
+    ],
+    operands: (size, { threshold }, random) => {
+      const shape = predicted(size);
+      const fill = (n: number): Float32Array => uniform(random, n, threshold - 1, threshold + 1);
+      const targets = (n: number): Float32Array => uniform(random, n, 0, 1).map(Math.round);
+      return [tensor(shape, size.rows, fill, false), tensor(shape, size.rows, targets, false)];
+    },
+    forward: ([x, t], { threshold }, { columns, inner }) =>
+      metrics.binaryHits(x!, t!, columns * inner, threshold),
+    forwardBound: () => 'exact',
+    gradient: 'none',
+    tails: [ROWS, COLUMNS],
+  },
+};
+
+export const lossNames: ReadonlySet<string> = new Set<Names>([
+  'meanSquaredError',
+  'binaryCrossEntropy',
+  'softmaxCrossEntropy',
+]);

@@ -1,0 +1,96 @@
+import type { Graph } from '../../src/graph/graph.ts';
+import type { OpAttributes, OpName } from '../../src/ops/attributes.ts';
+import { BATCH, type Shape, sizeOf, type Tensor } from '../../src/ops/tensor.ts';
+import type { Numbers } from '../reference/numbers.ts';
+
+/** Rows and columns of the operands. `inner` is K of a product, or the positions within a row of a loss. */
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+export interface Operand {
+  readonly shape: Shape;
+  readonly values: Float32Array | Int32Array;
+  /** Whether a gradient is asked for. */
+  readonly wanted: boolean;
+}
+
+export interface Variant<K extends OpName> {
+  readonly name: string;
+  readonly attributes: OpAttributes[K];
+  /** False where the gradient is by definition not that of the forward function. */
+  readonly smooth?: false;
+  /** Distance to the nearest singularity, in units of the operands: what a central difference must stay well below. */
+  readonly reach?: number;
+}
+
+type Inputs = readonly Numbers[];
+
+/** Bound of the error of each element in units of 2^-24 (test/reference/rounding.ts). */
+type Bound = Numbers | 'exact';
+
+/** Everything that is tested of an operation follows from its row. */
+export interface Row<K extends OpName> {
+  readonly variants: readonly Variant<K>[];
+  operands(size: Size, attributes: OpAttributes[K], random: () => number): readonly Operand[];
+  /** The float64 twin. */
+  forward(inputs: Inputs, attributes: OpAttributes[K], size: Size): number[];
+  forwardBound(inputs: Inputs, attributes: OpAttributes[K], size: Size): Bound;
+  readonly gradient: 'none' | Gradient<K>;
+  /** Sizes that a single instruction is tried with, for each n of 0..67. */
+  readonly tails: readonly ((n: number) => Size)[];
+  /** The operation on a graph, where it is not just added. */
+  readonly build?: (graph: Graph, inputs: readonly Tensor[], attributes: OpAttributes[K]) => Tensor;
+  /** The first operand is made from another by this function, and the gradient is that one's. */
+  readonly through?: (attributes: OpAttributes[K]) => Through | undefined;
+}
+
+export interface Gradient<K extends OpName> {
+  /** The twin: gradients of the wanted operands, in order. A loss makes that of its sum, whatever dy. */
+  twin(inputs: Inputs, attributes: OpAttributes[K], dy: Numbers, size: Size): Numbers[];
+  bound(inputs: Inputs, attributes: OpAttributes[K], dy: Numbers, size: Size): Bound[];
+}
+
+export interface Through {
+  forward(x: number): number;
+  inverse(y: number): number;
+  wrap(graph: Graph, x: Tensor): Tensor;
+}
+
+export type Rows<K extends OpName> = { readonly [P in K]: Row<P> };
+
+// Sizes of a tail test.
+export const ELEMENTS = (n: number): Size => ({ rows: 1, columns: n, inner: 1 });
+export const ROWS = (n: number): Size => ({ rows: n, columns: 5, inner: 1 });
+export const COLUMNS = (n: number): Size => ({ rows: 3, columns: Math.max(n, 1), inner: 1 });
+
+/** Uniform in [low, high), at least 0.01 away from each of the kinks. */
+export function uniform(
+  random: () => number,
+  count: number,
+  low = -2,
+  high = 2,
+  kinks: readonly number[] = [],
+): Float32Array {
+  return Float32Array.from({ length: count }, () => {
+    for (;;) {
+      const x = Math.fround(low + (high - low) * random());
+      if (kinks.every((kink) => Math.abs(x - kink) > 0.01)) return x;
+    }
+  });
+}
+
+export function tensor(
+  shape: Shape,
+  rows: number,
+  fill: (count: number) => Operand['values'],
+  wanted = true,
+): Operand {
+  return { shape, values: fill(sizeOf(shape, rows)), wanted };
+}
+
+export function matrix(size: Size, random: () => number, low = -2, high = 2, wanted = true): Operand {
+  return tensor([BATCH, size.columns], size.rows, (n) => uniform(random, n, low, high), wanted);
+}

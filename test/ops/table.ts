@@ -1,0 +1,19 @@
+import type { OpName } from '../../src/ops/attributes.ts';
+import { activations } from './activations.ts';
+import { elementwise } from './elementwise.ts';
+import { losses } from './losses.ts';
+import { matmul } from './matmul.ts';
+import type { Row, Rows } from './row.ts';
+import { sources } from './sources.ts';
+
+/** One row for each operation: an operation without tests does not compile. */
+const table: Rows<OpName> = { ...sources, ...matmul, ...activations, ...elementwise, ...losses };
+
+/** Variants of all operations, where their names do not matter. */
+export const cases = Object.entries(table).flatMap(([name, some]) => {
+  const op = name as OpName;
+  const row = some as unknown as Row<OpName>;
+  return row.variants.map((variant) => ({ op, row, variant, label: `${op} ${variant.name}` }));
+});
+
+export type Case = (typeof cases)[number];
