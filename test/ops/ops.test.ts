@@ -124,7 +124,7 @@ describe.each(builds)('%s', (build) => {
 
     it.each(instructions)('$label: the same bits as one', (one) => {
       const { row, variant } = one;
-      const sizes = row.tails.flatMap((sizeFor) => Array.from({ length: 68 }, (_, n) => sizeFor(n)));
+      const sizes = row.tails.flatMap((sizeFor) => make(68, sizeFor));
       for (const [n, size] of [...sizes, ...SIZES].entries()) {
         const operands = row.operands(size, variant.attributes, generator(n));
         const [a, b] = machines.map((each) => runCall(each, one, operands, size, n));

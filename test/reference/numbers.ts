@@ -1,7 +1,7 @@
 /** Values of a tensor in row-major order, as the twins take and give them: float64. */
 export type Numbers = ArrayLike<number>;
 
-export function make(count: number, value: (i: number) => number): number[] {
+export function make<T = number>(count: number, value: (i: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => value(i));
 }
 

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { Affine, Program as Field, Guard, Op, Status } from '../../assembly/tape.ts';
+import { Engine } from '../../src/runtime/engine.ts';
+import { make } from '../reference/numbers.ts';
+import { builds, engineOf, Launch, Machine, THREADS } from './machine.ts';
+
+const LARGEST = 3.4028234663852886e38;
+const SMALLEST = 2 ** -149;
+/** Every kind of NaN and infinity there is, by its bits. */
+const NOT_FINITE = [0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0xffbfffff, 0x7fffffff];
+
+/** The status after a guard over the gradients, and whether the instruction behind it was done. */
+function guard(machine: Machine, gradients: Float32Array, loss: number, offset: number): [Status, boolean] {
+  machine.set(Field.Status, Status.Ok);
+  machine.setDouble(Field.StepLoss, loss);
+  const launch = new Launch(machine, offset);
+  launch.emit(
+    Op.Guard,
+    { [Guard.Gradient]: launch.input(gradients), [Guard.Count]: gradients.length },
+    Guard.Length,
+  );
+  const target = launch.output(1);
+  launch.emit(
+    Op.Affine,
+    {
+      [Affine.Source]: launch.input(Float32Array.of(3)),
+      [Affine.Target]: target,
+      [Affine.Count]: 1,
+      [Affine.Scale]: { f32: 1 },
+      [Affine.Offset]: { f32: 0 },
+    },
+    Affine.Length,
+  );
+  launch.execute();
+  return [machine.get(Field.Status), launch.floats(target, 1)[0] === 3];
+}
+
+const machinesOf = builds.flatMap((build) =>
+  (THREADS ? [1, 2] : [1]).map((threads) => ({ build, threads, name: `${build}, threads: ${threads}` })),
+);
+
+describe.each(machinesOf)('$name', async ({ build, threads }) => {
+  const engine = threads > 1 ? await engineOf(build, threads) : new Engine(build);
+  const machine = new Machine(engine);
+
+  it('lets every finite number pass', () => {
+    const finite = [LARGEST, -LARGEST, SMALLEST, -SMALLEST, 0, -0, 1];
+    for (let count = 0; count <= 67; count++) {
+      const gradients = Float32Array.from(make(count, (i) => finite[i % finite.length]!));
+      for (const loss of [0, 1e300, -Number.MAX_VALUE]) {
+        expect(guard(machine, gradients, loss, count)).toEqual([Status.Ok, true]);
+      }
+    }
+  });
+
+  it('finds a NaN or an infinity anywhere, and stops there', () => {
+    for (const count of [1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 47, 67]) {
+      for (let at = 0; at < count; at++) {
+        for (const bits of NOT_FINITE) {
+          const gradients = new Float32Array(count).fill(LARGEST);
+          // as bits: a number on its way could lose its payload
+          new Uint32Array(gradients.buffer)[at] = bits;
+          expect(guard(machine, gradients, 1, at)).toEqual([Status.GradientNotFinite, false]);
+        }
+      }
+    }
+  });
+
+  it('finds a loss that is not finite first', () => {
+    for (const loss of [Number.NaN, Infinity, -Infinity]) {
+      expect(guard(machine, Float32Array.of(1, 2), loss, 0)).toEqual([Status.LossNotFinite, false]);
+      expect(guard(machine, Float32Array.of(1, Number.NaN), loss, 0)).toEqual([Status.LossNotFinite, false]);
+    }
+  });
+});
