@@ -71,13 +71,13 @@ export class MathModule {
     this.#exports = exports as unknown as TestModule;
   }
 
-  /** The greatest error in ULP over every `stride`-th of the 2^32 bit patterns, and the input that has it. */
-  greatestError(f: MathFunction, stride: number): { ulp: number; x: number } {
+  /** The greatest error in ULP over every `stride`-th of the bit patterns [from, to), and the input that has it. */
+  greatestError(f: MathFunction, stride: number, from = 0, to = 2 ** 32): { ulp: number; x: number } {
     const index = functions.findIndex(({ name }) => name === f.name);
     let ulp = -1;
     let x = 0;
-    for (let first = 0; first < 2 ** 32; first += BLOCK * stride) {
-      const count = Math.min(BLOCK, Math.floor((2 ** 32 - 1 - first) / stride / 4) * 4 + 4);
+    for (let first = from; first < to; first += BLOCK * stride) {
+      const count = Math.min(BLOCK, Math.floor((to - 1 - first) / stride / 4) * 4 + 4);
       const { signed, low, high } = f;
       const error = this.#exports.maxUlp(index, first, stride, count, signed, low, high, SCRATCH);
       if (error > ulp) {
