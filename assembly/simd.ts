@@ -1,5 +1,6 @@
 /**
  * The v128 math of the library: four float32 lanes in, four out, no lane ever looks at another.
+ * "ULP": the greatest error over all 2^32 inputs, simd / relaxed build (test/slow/math.test.ts).
  *
  * Constants lie in static memory (`memory.data`, 320 bytes from address 1024 on, below `__heap_base`) because V8 builds
  * a v128 constant with three instructions, again in every turn of a loop: exp4 took 11.6 ns with
@@ -128,14 +129,14 @@ function expInRange(x: v128): v128 {
   return f32x4.mul(f32x4.mul(p, scale), scale);
 }
 
-/** e^x. */
+/** e^x. 1.65 / 1.81 ULP. */
 export function exp4(x: v128): v128 {
   return expInRange(clamp(x, EXP, RANGE));
 }
 
 /**
  * 1 / (1 + e^-x) = 2^-m / (2^-m + 2^m e^r), with m and r of -x as in exp: the division does the scaling, so that
- * small results keep their precision down to the subnormals.
+ * small results keep their precision down to the subnormals. 2.79 / 3.00 ULP.
  */
 export function sigmoid4(x: v128): v128 {
   x = clamp(x, SIGMOID, RANGE);
@@ -159,6 +160,7 @@ const EXPM1 = memory.data<f32>([
 /**
  * e^x - 1 = 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)) with n = round(x / ln 2), |r| <= ln 2 / 2 (the form of FDLIBM's
  * s_expm1.c; half of it first because 2^n may overflow where the result does not). Minimax coefficients, 2^-26.2.
+ * 1.80 / 1.69 ULP.
  */
 export function expm1_4(x: v128): v128 {
   const sign = v128.and(x, at(BITS, SIGN));
@@ -243,7 +245,10 @@ function logSpecial(x: v128): v128 {
   return logLimits(logOfNormal(f32x4.mul(x, i32x4.add(at(LOG, L1), up)), up), x);
 }
 
-/** log x. Special cases take a branch, the whole vector with them: without it every call would cost 7.3, not 4.6 ns. */
+/**
+ * log x. Special cases take a branch, the whole vector with them: without it every call would cost 7.3, not 4.6 ns.
+ * 1.07 / 0.91 ULP.
+ */
 export function log4(x: v128): v128 {
   if (anySpecial(x)) return logSpecial(x);
   return logOfNormal(x, i32x4.splat(0));
@@ -267,6 +272,7 @@ function log1pSpecial(x: v128, u: v128): v128 {
 /**
  * log(1 + x): 2^e from the rounded 1 + x, then f = (x 2^-e + (2^-e - 1)), which has no other rounding error than its
  * last addition's, so that no correction term is needed (four times f, so that 2^-e stays a normal number).
+ * 1.60 / 1.55 ULP.
  */
 export function log1p4(x: v128): v128 {
   const u = f32x4.add(x, at(LOG, L1));
@@ -278,7 +284,10 @@ export function log1p4(x: v128): v128 {
 
 const SOFTPLUS = memory.data<f32>([0.666667461, 0.399976045, 0.286152691, 0.21429117, 0.243007034]);
 
-/** log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| <= 1, and log(1 + t) as in log, but with s up to 1/3. */
+/**
+ * log(1 + e^x) = max(x, 0) + log(1 + t), t = e^-|x| <= 1, and log(1 + t) as in log, but with s up to 1/3.
+ * 2.70 / 2.88 ULP.
+ */
 export function softplus4(x: v128): v128 {
   const t = expInRange(f32x4.pmax(v128.or(x, at(BITS, SIGN)), at(EXP, RANGE)));
   const s = f32x4.div(t, f32x4.add(t, at(LOG, L2)));
@@ -314,7 +323,7 @@ function twice(a: v128, b: v128): v128 {
   return clamp(q, TANH, UNIT);
 }
 
-/** tanh x. */
+/** tanh x. 3.47 / 3.26 ULP. */
 export function tanh4(x: v128): v128 {
   x = clamp(x, TANH, 0);
   const z = f32x4.mul(x, x);
@@ -323,7 +332,7 @@ export function tanh4(x: v128): v128 {
   return twice(a, b);
 }
 
-/** erf x. */
+/** erf x. 3.86 / 3.26 ULP. */
 export function erf4(x: v128): v128 {
   x = clamp(x, ERF, 0);
   const z = f32x4.mul(x, x);

@@ -4,9 +4,8 @@ import { gradients } from '../../src/graph/gradient.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { uniform } from '../ops/row.ts';
 import { runGraph } from '../ops/run.ts';
-import { generator, make, type Numbers } from '../reference/numbers.ts';
+import { generator, make, type Numbers, uniform } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import { exact, minus, plus, type Tracked, times } from '../reference/tracked.ts';
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Program as Field, Op, Optimize, OptimizerKind } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { uniform } from '../ops/row.ts';
-import { generator, make, sum } from '../reference/numbers.ts';
+import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { type OptimizerSettings, type OptimizerState, optimize } from '../reference/optimizer.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import { builds, engineOf, firstDifference, Launch, Machine, THREADS } from './machine.ts';

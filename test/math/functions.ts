@@ -6,7 +6,10 @@ export interface MathFunction {
   readonly name: string;
   /** What issue 2 asks: 2 ULP for exp and log, 4 for the others. */
   readonly asked: 2 | 4;
-  /** The greatest error over all 2^32 inputs, rounded up (test/slow/math.test.ts). */
+  /**
+   * The greatest error over all 2^32 inputs, rounded up (test/slow/math.test.ts). `relaxed`: multiply-add fused, as by
+   * x64 since Haswell and by every ARM64.
+   */
   readonly ulp: Readonly<Record<Build, number>>;
   /** Whether f(x) has the sign of x, that of zero included. */
   readonly signed: boolean;
@@ -17,14 +20,21 @@ export interface MathFunction {
 
 /** In the order of `run` in assembly/testing.ts. */
 export const functions = [
-  { name: 'exp', asked: 2, ulp: { simd: 1.65, relaxed: 1.6 }, signed: false, low: 0, high: Infinity },
-  { name: 'expm1', asked: 4, ulp: { simd: 1.8, relaxed: 1.5 }, signed: true, low: -1, high: Infinity },
-  { name: 'log', asked: 2, ulp: { simd: 1.07, relaxed: 0.9 }, signed: false, low: -Infinity, high: Infinity },
-  { name: 'log1p', asked: 4, ulp: { simd: 1.6, relaxed: 0.9 }, signed: true, low: -Infinity, high: Infinity },
-  { name: 'tanh', asked: 4, ulp: { simd: 3.47, relaxed: 2.7 }, signed: true, low: -1, high: 1 },
-  { name: 'sigmoid', asked: 4, ulp: { simd: 2.79, relaxed: 2.6 }, signed: false, low: 0, high: 1 },
-  { name: 'erf', asked: 4, ulp: { simd: 3.5, relaxed: 3 }, signed: true, low: -1, high: 1 },
-  { name: 'softplus', asked: 4, ulp: { simd: 2.7, relaxed: 2.3 }, signed: false, low: 0, high: Infinity },
+  { name: 'exp', asked: 2, ulp: { simd: 1.65, relaxed: 1.81 }, signed: false, low: 0, high: Infinity },
+  { name: 'expm1', asked: 4, ulp: { simd: 1.8, relaxed: 1.69 }, signed: true, low: -1, high: Infinity },
+  {
+    name: 'log',
+    asked: 2,
+    ulp: { simd: 1.07, relaxed: 0.91 },
+    signed: false,
+    low: -Infinity,
+    high: Infinity,
+  },
+  { name: 'log1p', asked: 4, ulp: { simd: 1.6, relaxed: 1.55 }, signed: true, low: -Infinity, high: Infinity },
+  { name: 'tanh', asked: 4, ulp: { simd: 3.47, relaxed: 3.26 }, signed: true, low: -1, high: 1 },
+  { name: 'sigmoid', asked: 4, ulp: { simd: 2.79, relaxed: 3 }, signed: false, low: 0, high: 1 },
+  { name: 'erf', asked: 4, ulp: { simd: 3.86, relaxed: 3.26 }, signed: true, low: -1, high: 1 },
+  { name: 'softplus', asked: 4, ulp: { simd: 2.7, relaxed: 2.88 }, signed: false, low: 0, high: Infinity },
 ] as const satisfies readonly MathFunction[];
 
 type Name = (typeof functions)[number]['name'];

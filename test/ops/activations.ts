@@ -3,9 +3,9 @@ import { derivesFromInput } from '../../src/ops/activations.ts';
 import type { ActivationAttributes } from '../../src/ops/attributes.ts';
 import { BATCH } from '../../src/ops/tensor.ts';
 import * as twins from '../reference/activations.ts';
-import { make, type Numbers } from '../reference/numbers.ts';
+import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import { activationBound, derivativeBound, gradientBound } from './activation-bounds.ts';
-import { COLUMNS, ELEMENTS, matrix, ROWS, type Rows, tensor, uniform } from './row.ts';
+import { COLUMNS, ELEMENTS, matrix, ROWS, type Rows, tensor } from './row.ts';
 import {
   logSoftmaxBound,
   logSoftmaxGradientBound,

@@ -2,8 +2,8 @@ import { BinaryKind } from '../../assembly/tape.ts';
 import { SEED } from '../kernels/machine.ts';
 import * as dropouts from '../reference/dropout.ts';
 import * as twins from '../reference/elementwise.ts';
-import { make, type Numbers } from '../reference/numbers.ts';
-import { COLUMNS, ELEMENTS, matrix, ROWS, type Rows, tensor, uniform } from './row.ts';
+import { make, type Numbers, uniform } from '../reference/numbers.ts';
+import { COLUMNS, ELEMENTS, matrix, ROWS, type Rows, tensor } from './row.ts';
 
 const times = (x: Numbers, factor: number): number[] => make(x.length, (i) => Math.abs(x[i]!) * factor);
 const magnitudes = (x: Numbers): number[] => times(x, 1);

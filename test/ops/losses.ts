@@ -4,9 +4,9 @@ import { BATCH, type Shape, type Tensor } from '../../src/ops/tensor.ts';
 import * as activations from '../reference/activations.ts';
 import * as twins from '../reference/losses.ts';
 import * as metrics from '../reference/metrics.ts';
-import type { Numbers } from '../reference/numbers.ts';
+import { type Numbers, uniform } from '../reference/numbers.ts';
 import * as bounds from './loss-bounds.ts';
-import { COLUMNS, matrix, ROWS, type Rows, type Size, tensor, uniform } from './row.ts';
+import { COLUMNS, matrix, ROWS, type Rows, type Size, tensor } from './row.ts';
 
 /** The shape of a prediction: [batch, columns], or [batch, positions, columns]. */
 function predicted({ columns, inner }: Size): Shape {

@@ -1,7 +1,7 @@
 import type { OpAttributes } from '../../src/ops/attributes.ts';
 import { type MatmulShape, matmulGradient, matmul as multiply } from '../reference/matmul.ts';
-import { make, type Numbers } from '../reference/numbers.ts';
-import { type Rows, type Size, tensor, uniform } from './row.ts';
+import { make, type Numbers, uniform } from '../reference/numbers.ts';
+import { type Rows, type Size, tensor } from './row.ts';
 
 function shapeOf(attributes: OpAttributes['matmul'], { rows, columns, inner }: Size): MatmulShape {
   return { M: rows, N: columns, K: inner, ...attributes };

@@ -1,7 +1,7 @@
 import type { Graph } from '../../src/graph/graph.ts';
 import type { OpAttributes, OpName } from '../../src/ops/attributes.ts';
 import { BATCH, type Shape, sizeOf, type Tensor } from '../../src/ops/tensor.ts';
-import type { Numbers } from '../reference/numbers.ts';
+import { type Numbers, uniform } from '../reference/numbers.ts';
 
 /** Rows and columns of the operands. `inner` is K of a product, or the positions within a row of a loss. */
 export interface Size {
@@ -65,22 +65,6 @@ export type Rows<K extends OpName> = { readonly [P in K]: Row<P> };
 export const ELEMENTS = (n: number): Size => ({ rows: 1, columns: n, inner: 1 });
 export const ROWS = (n: number): Size => ({ rows: n, columns: 5, inner: 1 });
 export const COLUMNS = (n: number): Size => ({ rows: 3, columns: Math.max(n, 1), inner: 1 });
-
-/** Uniform in [low, high), at least 0.01 away from each of the kinks. */
-export function uniform(
-  random: () => number,
-  count: number,
-  low = -2,
-  high = 2,
-  kinks: readonly number[] = [],
-): Float32Array {
-  return Float32Array.from({ length: count }, () => {
-    for (;;) {
-      const x = Math.fround(low + (high - low) * random());
-      if (kinks.every((kink) => Math.abs(x - kink) > 0.01)) return x;
-    }
-  });
-}
 
 export function tensor(
   shape: Shape,

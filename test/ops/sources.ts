@@ -1,5 +1,6 @@
 import { BATCH } from '../../src/ops/tensor.ts';
-import { type Rows, tensor, uniform } from './row.ts';
+import { uniform } from '../reference/numbers.ts';
+import { type Rows, tensor } from './row.ts';
 
 /** Nothing is computed: the values come through as they are. */
 export const sources: Rows<'input' | 'parameter' | 'reshape'> = {

@@ -21,3 +21,19 @@ export function generator(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+/** Uniform in [low, high), at least 0.01 away from each of the kinks. */
+export function uniform(
+  random: () => number,
+  count: number,
+  low = -2,
+  high = 2,
+  kinks: readonly number[] = [],
+): Float32Array {
+  return Float32Array.from({ length: count }, () => {
+    for (;;) {
+      const x = Math.fround(low + (high - low) * random());
+      if (kinks.every((kink) => Math.abs(x - kink) > 0.01)) return x;
+    }
+  });
+}
