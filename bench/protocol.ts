@@ -68,15 +68,19 @@ export type Case = StepCase | GemmCase | PassCase | SizeCase;
 
 type Awaitable<T> = T | Promise<T>;
 
-export interface StepRun {
-  /** Trains so many steps; batches in order, cyclically, the same for all subjects. */
-  run(steps: number): Awaitable<void>;
+export interface Run {
+  /** Trains so many steps (batches in order, cyclically, the same for all subjects), or computes so many times. */
+  run(times: number): Awaitable<void>;
+  /** Milliseconds of the last `run`, of a subject that runs in a process of its own; else `run` itself is timed. */
+  elapsed?(): number;
+}
+
+export interface StepRun extends Run {
   /** The loss of the last step's batch, as that step's forward pass saw it. */
   loss(): Awaitable<number>;
 }
 
-export interface KernelRun {
-  run(times: number): Awaitable<void>;
+export interface KernelRun extends Run {
   /** C, or y, or the parameters after the pass. */
   result(): Awaitable<Float32Array>;
 }
@@ -91,13 +95,46 @@ export interface SubjectModule {
   differentAlgorithm?: boolean;
 }
 
+/** What a child process is asked for. */
+export interface Request {
+  case: string;
+  subject: string;
+  /** How long to take samples for. */
+  timeMs: number;
+  /** Of a step case: the float64 reference's loss of the step that is compared. */
+  expectedLoss: number | null;
+}
+
 /** What a child process hands back. */
 export interface Measured {
-  medianMs: number;
-  minMs: number;
+  /** Of one step, product or pass; null in the size case. */
+  medianMs: number | null;
+  minMs: number | null;
   samples: number;
   finalLoss: number | null;
+  /** Best probe of the CPU's limit between the samples. */
+  limitGflops: number | null;
+  /** Of the size case: what a page loads, compressed. */
+  bytes: number | null;
   /** Why the time does not count, or what to know about it. */
   remark: string | null;
   counts: boolean;
+}
+
+/** One row of the JSON file. */
+export interface Result extends Measured {
+  case: string;
+  subject: string;
+  /** Of one step or product. */
+  flops: number | null;
+  gflops: number | null;
+  /** flops / medianMs / limitGflops, as a fraction; limitGflops is this row's own. */
+  shareOfLimit: number | null;
+}
+
+export interface Report {
+  machine: { cpu: string; cores: number; platform: string; node: string; v8: string };
+  /** The best of all probes. */
+  limitGflops: number;
+  results: Result[];
 }

@@ -1,0 +1,129 @@
+// One case of one subject, in this process: first its result is compared with float64, then its time is taken.
+import { Bench } from 'tinybench';
+import { gemmData, stepData, uniforms } from './data.ts';
+import { probeLimit } from './limit.ts';
+import type { GemmCase, Measured, PassCase, Run, StepCase, SubjectModule } from './protocol.ts';
+import { compareLoss, comparePass, compareProduct } from './reference.ts';
+
+/** Samples are taken in so many rounds, and the CPU's limit is probed between them: a shared machine changes its pace. */
+const ROUNDS = 6;
+const PROBE_MS = 15;
+/** Kernels repeat until a sample lasts this long: the clock and the call do not count, a burst of noise spoils few. */
+const SAMPLE_MS = 1;
+/** Share of the sampling time spent before it: V8 compiles what runs often anew, but not while it runs. */
+const WARMUP = 0.5;
+
+interface Timed {
+  medianMs: number;
+  minMs: number;
+  samples: number;
+  limitGflops: number;
+}
+
+const failed = { medianMs: null, minMs: null, samples: 0, limitGflops: null, bytes: null, counts: false };
+
+/** A step case: trains `checkSteps` steps, compares the loss, then trains on against the clock. */
+export async function measureStep(
+  subject: SubjectModule,
+  spec: StepCase,
+  expectedLoss: number,
+  timeMs: number,
+): Promise<Measured> {
+  const run = await subject.openStep!(spec, stepData(spec));
+  await run.run(spec.checkSteps);
+  const finalLoss = await run.loss();
+  const different = subject.differentAlgorithm === true;
+  const wrong = different ? null : compareLoss(finalLoss, expectedLoss);
+  if (wrong) return { ...failed, finalLoss, remark: wrong };
+  const timed = await sample(run, spec.stepsPerCall, timeMs);
+  const remark = different ? 'another algorithm: its loss is not comparable' : null;
+  return { ...timed, bytes: null, finalLoss, remark, counts: true };
+}
+
+/** From nothing but loaded modules to the end of the first step: one sample, so it wants a fresh process. */
+export async function measureFirstStep(
+  subject: SubjectModule,
+  spec: StepCase,
+  expectedLoss: number,
+): Promise<Measured> {
+  const data = stepData(spec);
+  const begun = performance.now();
+  const run = await subject.openStep!(spec, data);
+  await run.run(1);
+  const finalLoss = await run.loss();
+  const ms = performance.now() - begun;
+  const wrong = compareLoss(finalLoss, expectedLoss);
+  if (wrong) return { ...failed, finalLoss, remark: wrong };
+  const one = { medianMs: ms, minMs: ms, samples: 1, limitGflops: null, bytes: null };
+  return { ...one, finalLoss, remark: null, counts: true };
+}
+
+export async function measureGemm(subject: SubjectModule, spec: GemmCase, timeMs: number): Promise<Measured> {
+  const { a, b } = gemmData(spec);
+  const run = await subject.openGemm!(spec, a, b);
+  await run.run(1);
+  return kernel(run, compareProduct(spec, a, b, await run.result()), timeMs);
+}
+
+export async function measurePass(subject: SubjectModule, spec: PassCase, timeMs: number): Promise<Measured> {
+  const x = uniforms(3, spec.n);
+  const run = await subject.openPass!(spec, x);
+  await run.run(1);
+  return kernel(run, comparePass(spec, x, await run.result()), timeMs);
+}
+
+async function kernel(run: Run, wrong: string | null, timeMs: number): Promise<Measured> {
+  if (wrong) return { ...failed, finalLoss: null, remark: wrong };
+  const timed = await sample(run, await repetitions(run), timeMs);
+  return { ...timed, bytes: null, finalLoss: null, remark: null, counts: true };
+}
+
+/** How often a kernel has to run for SAMPLE_MS, by the best of three tries: V8 may compile it in one of them. */
+async function repetitions(run: Run): Promise<number> {
+  for (let times = 1; ; times *= 2) {
+    let best = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 3; i++) {
+      const begun = performance.now();
+      await run.run(times);
+      best = Math.min(best, run.elapsed?.() ?? performance.now() - begun);
+    }
+    if (best >= SAMPLE_MS) return times;
+  }
+}
+
+async function sample(run: Run, times: number, timeMs: number): Promise<Timed> {
+  const samples: number[] = [];
+  let limitGflops = probeLimit(PROBE_MS);
+  for (let round = 0; round < ROUNDS; round++) {
+    const bench = new Bench({
+      time: timeMs / ROUNDS,
+      iterations: 1,
+      warmup: round === 0,
+      warmupTime: timeMs * WARMUP,
+      warmupIterations: 1,
+      retainSamples: true,
+      throws: true,
+    });
+    bench.add('run', timedBy(run, times));
+    const { result } = (await bench.run())[0]!;
+    if (!('latency' in result) || !result.latency.samples) throw new Error(`tinybench: ${result.state}`);
+    samples.push(...result.latency.samples);
+    limitGflops = Math.max(limitGflops, probeLimit(PROBE_MS));
+  }
+  const ms = samples.map((total) => total / times).sort((a, b) => a - b);
+  return { medianMs: median(ms), minMs: ms[0]!, samples: ms.length, limitGflops };
+}
+
+/** What tinybench calls: timed from outside, or told by the subject. */
+function timedBy(run: Run, times: number): () => unknown {
+  if (!run.elapsed) return () => run.run(times);
+  return async () => {
+    await run.run(times);
+    return { overriddenDuration: run.elapsed!() };
+  };
+}
+
+export function median(sorted: readonly number[]): number {
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

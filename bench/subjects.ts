@@ -1,0 +1,46 @@
+// Who is measured, in which kinds of case, and what has to be there for it.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { peersFolder } from './paths.ts';
+import type { Case, SubjectModule } from './protocol.ts';
+
+export interface Subject {
+  name: string;
+  kinds: readonly Case['kind'][];
+  /** What is installed on demand before it runs. */
+  needs: 'nothing' | 'peers' | 'torch' | 'numpy';
+  load(): Promise<SubjectModule>;
+}
+
+/** A rival's module, which is not compiled with the project. */
+async function peer(name: string): Promise<SubjectModule> {
+  const module: { default: SubjectModule } = await import(
+    pathToFileURL(join(peersFolder, `${name}.mjs`)).href
+  );
+  return module.default;
+}
+
+function rival(name: string, needs: Subject['needs'], kinds: Subject['kinds']): Subject {
+  return { name, kinds, needs, load: () => peer(name) };
+}
+
+export const subjects: readonly Subject[] = [
+  {
+    name: 'downhill',
+    kinds: ['step', 'first-step', 'gemm', 'pass', 'size'],
+    needs: 'nothing',
+    load: async () => (await import('./subjects/downhill.ts')).downhill,
+  },
+  {
+    name: 'plain-js',
+    kinds: ['step', 'first-step', 'gemm', 'pass'],
+    needs: 'nothing',
+    load: async () => (await import('./subjects/plain-js.ts')).plainJs,
+  },
+  rival('tfjs-cpu', 'peers', ['step', 'first-step', 'gemm']),
+  rival('tfjs-wasm', 'peers', ['step', 'first-step', 'gemm', 'size']),
+  rival('jax-js', 'peers', ['step', 'first-step', 'gemm', 'size']),
+  rival('brain.js', 'peers', ['step', 'size']),
+  rival('pytorch', 'torch', ['step', 'gemm']),
+  rival('numpy', 'numpy', ['step', 'gemm']),
+];
