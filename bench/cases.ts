@@ -31,6 +31,7 @@ const perceptron = step({
   batch: 4,
   rows: 4,
   checkSteps: 1000,
+  checkLoss: 0.005409373276445371,
   stepsPerCall: 1000,
 });
 
@@ -42,6 +43,7 @@ const mnistMlp = step({
   batch: 64,
   rows: 1024,
   checkSteps: 20,
+  checkLoss: 1.9185291567110339,
   stepsPerCall: 4,
 });
 
@@ -53,6 +55,7 @@ const wideMlp = step({
   batch: 128,
   rows: 1024,
   checkSteps: 20,
+  checkLoss: 1.3902881754554441,
   stepsPerCall: 1,
 });
 
@@ -83,7 +86,13 @@ export const cases: Case[] = [
   perceptron,
   mnistMlp,
   wideMlp,
-  { ...mnistMlp, kind: 'first-step', name: 'first-step-mnist-mlp' },
+  {
+    ...mnistMlp,
+    kind: 'first-step',
+    name: 'first-step-mnist-mlp',
+    checkSteps: 1,
+    checkLoss: 2.3028308675225637,
+  },
   ...squares,
   ...rectangles(mnistMlp),
   ...rectangles(wideMlp),

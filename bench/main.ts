@@ -2,15 +2,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
-import { stepData } from './data.ts';
 import { floorTable } from './floors.ts';
 import { availability, inNode } from './install.ts';
 import { probeLimit } from './limit.ts';
 import { median } from './measure.ts';
 import { type Options, OptionsError, readOptions } from './options.ts';
 import { root } from './paths.ts';
-import type { Case, Measured, Report, Result, StepCase } from './protocol.ts';
-import { referenceLoss } from './reference.ts';
+import type { Case, Measured, Report, Result } from './protocol.ts';
 import { groups, groupTable } from './report.ts';
 import { runChild } from './run.ts';
 import type { Subject } from './subjects.ts';
@@ -18,29 +16,13 @@ import type { Subject } from './subjects.ts';
 /** Fresh processes of the first-step case. */
 const FIRST_STEPS = 7;
 
-const expectedLosses = new Map<string, number>();
-
-/** The loss that all subjects must have, computed once. */
-function expectedLoss(spec: Case): number | null {
-  if (spec.kind !== 'step' && spec.kind !== 'first-step') return null;
-  const known = expectedLosses.get(spec.name);
-  if (known !== undefined) return known;
-  const loss = referenceLoss(spec, stepData(spec), stepsCompared(spec));
-  expectedLosses.set(spec.name, loss);
-  return loss;
-}
-
-function stepsCompared({ kind, checkSteps }: StepCase): number {
-  return kind === 'first-step' ? 1 : checkSteps;
-}
-
 async function measure(
   spec: Case,
   subject: Subject,
   env: Record<string, string>,
   timeMs: number,
 ): Promise<Result> {
-  const request = { case: spec.name, subject: subject.name, timeMs, expectedLoss: expectedLoss(spec) };
+  const request = { case: spec.name, subject: subject.name, timeMs };
   let measured: Measured;
   try {
     measured = await runChild(request, env);

@@ -20,8 +20,9 @@ export interface StepCase {
   optimizer: OptimizerSpec;
   batch: number;
   rows: number;
-  /** Steps before the loss is compared with the float64 reference. */
+  /** The loss of this step is compared with `checkLoss`, that of the float64 reference (test/bench computes it). */
   checkSteps: number;
+  checkLoss: number;
   /** Steps in one call and one sample: the time is divided by it, alike for every subject. */
   stepsPerCall: number;
   /** Of one step. */
@@ -73,6 +74,8 @@ export interface Run {
   run(times: number): Awaitable<void>;
   /** Milliseconds of the last `run`, of a subject that runs in a process of its own; else `run` itself is timed. */
   elapsed?(): number;
+  /** What to know about its time. */
+  note?: string | undefined;
 }
 
 export interface StepRun extends Run {
@@ -101,8 +104,6 @@ export interface Request {
   subject: string;
   /** How long to take samples for. */
   timeMs: number;
-  /** Of a step case: the float64 reference's loss of the step that is compared. */
-  expectedLoss: number | null;
 }
 
 /** What a child process hands back. */

@@ -3,14 +3,15 @@ import { targets } from './data.ts';
 import type { GemmCase, PassCase, StepCase, StepData } from './protocol.ts';
 
 /**
- * Relative; float32 sums in another order move the losses of these cases by less than 1e-5 after `checkSteps`, a wrong
- * epsilon, a missing bias correction or a batch out of order by more than 1e-3.
+ * Relative. Allowed: float32 sums in any order (1e-5 here), and tfjs, which computes 1 - beta2^t in float32 (1.5e-4 in
+ * wide-mlp). Found out, as the change of the loss of wide-mlp when the reference makes the mistake: epsilon within the
+ * bias correction 7e-4, no bias gradients 2e-3, a weight decay of 1e-4 2e-3, batches in another order 1e-2.
  */
-const LOSS_TOLERANCE = 1e-4;
+const LOSS_TOLERANCE = 3e-4;
 
-export function compareLoss(loss: number, expected: number): string | null {
-  if (Math.abs(loss - expected) <= LOSS_TOLERANCE * Math.abs(expected)) return null;
-  return `loss ${loss.toPrecision(6)}, the float64 reference has ${expected.toPrecision(6)}`;
+export function compareLoss({ checkLoss }: StepCase, loss: number): string | null {
+  if (Math.abs(loss - checkLoss) <= LOSS_TOLERANCE * checkLoss) return null;
+  return `loss ${loss.toPrecision(6)}, the float64 reference has ${checkLoss.toPrecision(6)}`;
 }
 
 interface Layer {

@@ -59,14 +59,14 @@ function titleOf(spec: Case): string {
 export function groupTable({ title, cases }: Group, results: readonly Result[]): string {
   const kind = cases[0]!.kind;
   const rows: string[][] = [];
-  const remarks: string[] = [];
+  const remarks = new Set<string>();
   for (const spec of cases) {
     const own = results.filter((result) => result.case === spec.name);
     const base = own.find(({ subject, counts }) => subject === 'downhill' && counts);
     own.forEach((result, i) => {
       const name = cases.length === 1 ? [] : [i === 0 ? spec.name : ''];
       const mark = result.remark === null ? '' : result.counts ? ' *' : ' !';
-      if (mark) remarks.push(`  ${mark} ${result.subject} in ${spec.name}: ${result.remark}`);
+      if (mark) remarks.add(` ${mark} ${result.subject}: ${result.remark}`);
       rows.push([...name, result.subject + mark, ...numbers(spec, result, base, results)]);
     });
   }

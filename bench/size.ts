@@ -46,16 +46,28 @@ const pages: Record<string, Page> = {
   },
   'jax-js': {
     program: `
-      import { grad, init, jit, nn, numpy as np } from '@jax-js/jax';
+      import { init, jit, numpy as np, random, valueAndGrad } from '@jax-js/jax';
       await init('wasm');
-      const step = jit(([w1, b1, w2, b2], x, y) => np.dot(np.tanh(np.dot(x, w1).add(b1)), w2).add(b2).sub(y));
-      console.log(grad, nn, step);`,
+      const logits = ([w1, b1, w2, b2], x) => np.dot(np.tanh(np.dot(x, w1).add(b1)), w2).add(b2);
+      const gradient = valueAndGrad((parameters, x, y) => {
+        const z = logits(parameters, x);
+        return np.mean(np.maximum(z.ref, 0).sub(z.ref.mul(y)).add(np.log1p(np.exp(np.absolute(z).neg()))));
+      });
+      const step = jit((parameters, x, y) => {
+        const [loss, gradients] = gradient(parameters.map((p) => p.ref), x, y);
+        return [loss, parameters.map((p, i) => p.sub(gradients[i].mul(0.5)))];
+      });
+      const [x, y] = [np.array(${X}), np.array(${Y})];
+      let parameters = [random.normal(random.key(0), [2, 4]), np.zeros([4]), random.normal(random.key(1), [4, 1]), np.zeros([1])];
+      let loss;
+      for (let i = 0; i < 1000; i++) [loss, parameters] = step(parameters, x.ref, y.ref);
+      console.log(loss.js(), logits(parameters, x).js());`,
     folder: peersFolder,
     wasm: [],
   },
   'brain.js': {
     program: `
-      import brain from 'brain.js';
+      import brain from 'brain.js/browser.min.js';
       const net = new brain.NeuralNetwork({ hiddenLayers: [4], activation: 'tanh' });
       const rows = ${X}.map((input, i) => ({ input, output: ${Y}[i] }));
       console.log(net.train(rows, { iterations: 1000 }), net.run([1, 0]));`,
@@ -90,7 +102,9 @@ export async function measureSize(subject: string): Promise<Measured> {
       if (next.kind === 'import-statement' && !next.external) load(next.path);
     }
   };
-  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) if (entryPoint) load(path);
+  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+    if (entryPoint === '<stdin>') load(path);
+  }
   const scripts = outputFiles.filter(({ path }) => [...loaded].some((name) => path === join(root, name)));
   const binaries = page.wasm.map((name) => readFileSync(join(peersFolder, 'node_modules', name)));
   const all = [...scripts.map(({ contents }) => contents), ...binaries];

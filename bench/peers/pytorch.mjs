@@ -1,0 +1,3 @@
+import { python } from './python.mjs';
+
+export default python('torch');

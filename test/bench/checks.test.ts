@@ -1,0 +1,98 @@
+// No time counts before the result is right.
+import { describe, expect, it } from 'vitest';
+import { cases } from '../../bench/cases.ts';
+import { stepData } from '../../bench/data.ts';
+import { measureFirstStep, measureGemm, measurePass, measureStep } from '../../bench/measure.ts';
+import type { Case, GemmCase, PassCase, StepCase } from '../../bench/protocol.ts';
+import { referenceLoss } from '../../bench/reference.ts';
+import { downhill } from '../../bench/subjects/downhill.ts';
+import { plainJs } from '../../bench/subjects/plain-js.ts';
+
+const find = <K extends Case['kind']>(name: string, kind: K) =>
+  cases.find((spec): spec is Case & { kind: K } => spec.name === name && spec.kind === kind)!;
+const perceptron = find('perceptron', 'step') as StepCase;
+const product = find('gemm-tn-32', 'gemm') as GemmCase;
+const adam = find('adam', 'pass') as PassCase;
+
+const refused = { counts: false, medianMs: null, minMs: null, samples: 0 };
+
+describe('the reference', () => {
+  it.each(['perceptron', 'mnist-mlp', 'first-step-mnist-mlp'])('has the loss noted for %s', (name) => {
+    const spec = cases.find((c) => c.name === name) as StepCase;
+    // not to the last bit: exp and log may differ by one between versions of V8
+    expect(referenceLoss(spec, stepData(spec), spec.checkSteps) / spec.checkLoss).toBeCloseTo(1, 9);
+  });
+});
+
+describe('a step', () => {
+  it('counts when its loss agrees', async () => {
+    const measured = await measureStep(downhill, perceptron, 6);
+    expect(measured).toMatchObject({ counts: true, remark: null });
+    expect(measured.finalLoss! / perceptron.checkLoss).toBeCloseTo(1, 4);
+  });
+
+  it('is refused when its loss disagrees', async () => {
+    const rate = { ...perceptron, optimizer: { name: 'sgd', learningRate: 0.499 } } as const;
+    const cheat = { openStep: () => plainJs.openStep!(rate, stepData(rate)) };
+    const measured = await measureStep(cheat, perceptron, 6);
+    expect(measured).toMatchObject(refused);
+    expect(measured.finalLoss! / perceptron.checkLoss).not.toBeCloseTo(1, 3);
+    expect(measured.remark).toMatch(/^loss 0\.0054\d+, the float64 reference has 0\.00540937$/);
+  });
+
+  it('is refused when its loss is no number', async () => {
+    const broken = { openStep: () => ({ run() {}, loss: () => Number.NaN }) };
+    expect(await measureStep(broken, perceptron, 6)).toMatchObject(refused);
+    expect(await measureFirstStep(broken, perceptron)).toMatchObject(refused);
+  });
+
+  it('counts without agreement, and with a remark, when the algorithm is another', async () => {
+    const other = { openStep: () => ({ run() {}, loss: () => 0.3 }), differentAlgorithm: true };
+    const measured = await measureStep(other, perceptron, 6);
+    expect(measured).toMatchObject({ counts: true, finalLoss: 0.3 });
+    expect(measured.remark).toContain('another algorithm');
+  });
+
+  it('takes the time of a subject that measures itself', async () => {
+    const clocked = {
+      openStep: () => ({ run() {}, loss: () => perceptron.checkLoss, elapsed: () => 5000 }),
+    };
+    const measured = await measureStep(clocked, perceptron, 6);
+    expect(measured).toMatchObject({ medianMs: 5000 / perceptron.stepsPerCall, counts: true });
+  });
+});
+
+describe('kernels', () => {
+  it.each([
+    ['downhill', downhill],
+    ['plain-js', plainJs],
+  ])('of %s count when every element is right', async (_, subject) => {
+    for (const name of ['gemm-nn-32', 'gemm-nt-32', 'gemm-tn-32', 'gemm-nt-64x128x10']) {
+      const measured = await measureGemm(subject, find(name, 'gemm') as GemmCase, 6);
+      expect(measured, name).toMatchObject({ counts: true, remark: null });
+    }
+    for (const spec of cases) {
+      if (spec.kind !== 'pass') continue;
+      expect(await measurePass(subject, spec, 6), spec.name).toMatchObject({ counts: true, remark: null });
+    }
+  });
+
+  it('are refused when one element is wrong', async () => {
+    const off = {
+      async openGemm(spec: GemmCase, a: Float32Array, b: Float32Array) {
+        const run = await plainJs.openGemm!(spec, a, b);
+        const result = async () => {
+          const c = await run.result();
+          c[5 * spec.n + 7]! += 1e-3;
+          return c;
+        };
+        return { ...run, result };
+      },
+      openPass: (_: PassCase, x: Float32Array) => ({ run() {}, result: () => x }),
+    };
+    const wrong = await measureGemm(off, product, 6);
+    expect(wrong).toMatchObject(refused);
+    expect(wrong.remark).toMatch(/^C\[5, 7\] is .*, should be /);
+    expect(await measurePass(off, adam, 6)).toMatchObject(refused);
+  });
+});

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { floorTable } from '../../bench/floors.ts';
+import type { Report, Result } from '../../bench/protocol.ts';
+
+function result(name: string, subject: string, values: Partial<Result>): Result {
+  const nothing = {
+    finalLoss: null,
+    limitGflops: null,
+    bytes: null,
+    remark: null,
+    flops: null,
+    gflops: null,
+  };
+  const times = { medianMs: null, minMs: null, samples: 9, shareOfLimit: null, counts: true };
+  return { case: name, subject, ...nothing, ...times, ...values };
+}
+
+function report(node: string, results: Result[]): Report {
+  return { machine: { cpu: '', cores: 2, platform: '', node, v8: '' }, limitGflops: 50, results };
+}
+
+function products(share: number): Result[] {
+  return ['nn', 'nt', 'tn'].flatMap((variant) =>
+    [96, 128, 250, 256, 333, 512, 1024].map((n) =>
+      result(`gemm-${variant}-${n}`, 'downhill', {
+        medianMs: 1,
+        minMs: 0.9,
+        shareOfLimit: variant === 'tn' && n === 250 ? share : 0.97,
+      }),
+    ),
+  );
+}
+
+const line = (text: string, what: string) => text.split('\n').find((row) => row.includes(what));
+
+describe('the floor table', () => {
+  it('takes the slowest product, by the floor of its Node', () => {
+    const old = floorTable(report('v20.20.2', products(0.85)));
+    expect(line(old, 'sides 96')).toMatch(/holds .* 85\.0 % \(gemm-tn-250\)/);
+    const now = floorTable(report('v24.9.0', products(0.85)));
+    expect(line(now, 'sides 96')).toMatch(/FAILS .* 85\.0 % \(gemm-tn-250\)/);
+  });
+
+  it('compares with rivals whose time counts', () => {
+    const own = result('mnist-mlp', 'downhill', { medianMs: 0.7, minMs: 0.7, shareOfLimit: 0.71 });
+    const slow = result('mnist-mlp', 'tfjs-wasm', { medianMs: 9.1, minMs: 9 });
+    const wrong = result('mnist-mlp', 'jax-js', { medianMs: 9, minMs: 9, counts: false });
+    const text = floorTable(report('v20.20.2', [own, slow, wrong]));
+    expect(line(text, 'tfjs-wasm')).toMatch(/holds .* 13\.0 x/);
+    expect(line(text, 'jax-js')).toMatch(/ - .*not measured/);
+    expect(line(text, 'mnist-mlp step  ')).toMatch(/holds .*71\.0 %/);
+  });
+
+  it('has every floor of sizes and first steps', () => {
+    const first = result('first-step-mnist-mlp', 'downhill', { medianMs: 31, minMs: 29 });
+    const size = result('size', 'downhill', { bytes: 48_300 });
+    const text = floorTable(report('v20.20.2', [first, size]));
+    expect(line(text, 'first step')).toMatch(/FAILS .*31\.0 ms/);
+    expect(line(text, 'page loads')).toMatch(/holds .*48\.3 KB/);
+  });
+});
