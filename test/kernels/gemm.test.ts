@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { Activation } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { activationVariants } from '../ops/activations.ts';
-import { matmul, pack } from '../reference/matmul.ts';
+import { matmul } from '../reference/matmul.ts';
 import { generator, make, type Numbers, uniform } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import { activate, addBias, derive } from './epilogue.ts';
-import { builds, engineOf, firstDifference, Launch, Machine, THREADS } from './machine.ts';
-import { type Epilogue, emitPack, multiply, type Operands, type Product, packedFloats } from './product.ts';
+import { builds, engineOf, firstDifference, Machine, THREADS } from './machine.ts';
+import { type Epilogue, multiply, type Operands, type Product } from './product.ts';
 
 const NOTHING: Epilogue = { bias: false, kind: Activation.Linear, alpha: 0, derivative: false };
 
@@ -109,22 +109,6 @@ const nameOf = ({ M, N, K, transposeA, transposeB }: Product): string =>
 describe.each(builds)('%s', (build) => {
   const engine = new Engine(build);
   const machine = new Machine(engine);
-
-  it('packs B into panels, zero padded', () => {
-    const random = generator(5);
-    for (const transposed of [false, true]) {
-      for (const [K, N] of [...make(40, (n) => n + 1)].flatMap((n) => [[n, 11] as const, [7, n] as const])) {
-        const stride = (transposed ? K : N) + 2;
-        const values = uniform(random, ((transposed ? N : K) - 1) * stride + stride - 2);
-        const launch = new Launch(machine, K);
-        const target = emitPack(launch, { source: launch.input(values), stride, K, N, transposed });
-        launch.execute();
-        expect(Array.from(launch.floats(target, packedFloats(K, N)))).toEqual(
-          pack(values, K, N, stride, transposed),
-        );
-      }
-    }
-  });
 
   it('is the twin, for any shape, stride, alignment and accumulation', () => {
     fc.assert(

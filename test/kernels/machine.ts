@@ -1,4 +1,4 @@
-import { Program as Field, GEMM_SCRATCH, type Op } from '../../assembly/tape.ts';
+import { Program as Field, type Op } from '../../assembly/tape.ts';
 import { TapeWriter } from '../../src/compiler/tape.ts';
 import type { Word } from '../../src/ops/rule.ts';
 import { Engine } from '../../src/runtime/engine.ts';
@@ -29,8 +29,6 @@ interface Range {
 /** An engine with a program block and a region of guarded operands: runs single instructions. */
 export class Machine {
   readonly block: number;
-  /** Of the matrix product. */
-  readonly scratch: number;
   readonly #tape: number;
   readonly #region: number;
   readonly #words: number;
@@ -45,17 +43,10 @@ export class Machine {
     this.block = arena.allocate(Field.Words * 4 + 128);
     this.#tape = arena.allocate(4096);
     this.#region = arena.allocate(words * 4);
-    this.scratch = arena.allocate(engine.threads * GEMM_SCRATCH + MARGIN * 4);
-    this.scratchGuard().fill(GUARD);
     this.#words = words;
     this.dirty = words;
     this.set(Field.SeedLow, SEED | 0);
     this.set(Field.SeedHigh, Math.floor(SEED / 2 ** 32));
-  }
-
-  /** Words behind the scratch of the matrix product. */
-  scratchGuard(): Int32Array {
-    return this.engine.arena.i32(this.scratch + this.engine.threads * GEMM_SCRATCH, MARGIN);
   }
 
   set(field: Field, value: number): void {
@@ -172,7 +163,6 @@ export class Launch {
       from = Math.max(from, to);
     }
     machine.dirty = end;
-    if (machine.scratchGuard().some((word) => word !== GUARD)) throw new Error('written behind the scratch');
     return this;
   }
 

@@ -1,4 +1,5 @@
-import { type Activation, GEMM_PANEL, Gemm, GemmFlag, Op, Pack } from '../../assembly/tape.ts';
+import { type Activation, Gemm, GemmFlag, Op } from '../../assembly/tape.ts';
+import { gemmScratchBytes } from '../../src/ops/matmul.ts';
 import { make } from '../reference/numbers.ts';
 import { Launch, type Machine } from './machine.ts';
 
@@ -48,33 +49,7 @@ function spread(values: Float32Array, columns: number, gap: number): Float32Arra
   return wide;
 }
 
-/** B packed for a product; the address of that. */
-export function emitPack(
-  launch: Launch,
-  b: { source: number; stride: number; K: number; N: number; transposed: boolean },
-): number {
-  const target = launch.output(packedFloats(b.K, b.N));
-  launch.emit(
-    Op.Pack,
-    {
-      [Pack.Source]: b.source,
-      [Pack.Stride]: b.stride,
-      [Pack.K]: b.K,
-      [Pack.N]: b.N,
-      [Pack.Transposed]: b.transposed ? 1 : 0,
-      [Pack.Target]: target,
-    },
-    Pack.Length,
-  );
-  return target;
-}
-
-/** Whole panels. */
-export function packedFloats(K: number, N: number): number {
-  return Math.ceil(N / GEMM_PANEL) * GEMM_PANEL * K;
-}
-
-/** With `emitPack` the one place that knows the fields. Only the elements of C may be written. */
+/** The one place that knows the fields. Only the elements of C, and scratch, may be written. */
 export function multiply(machine: Machine, product: Product, operands: Operands, offset = 0): Float32Array {
   const { M, N, K, transposeA, transposeB, thin, accumulate, gaps, epilogue } = product;
   const launch = new Launch(machine, offset);
@@ -84,12 +59,13 @@ export function multiply(machine: Machine, product: Product, operands: Operands,
     N + gaps[2],
   ];
   const a = launch.input(spread(operands.a, aStride - gaps[0], gaps[0]));
-  let b = launch.input(spread(operands.b, bStride - gaps[1], gaps[1]));
+  const b = launch.input(spread(operands.b, bStride - gaps[1], gaps[1]));
   const c = launch.input(spread(operands.c, N, gaps[2]));
   for (let m = 0; m < M; m++) launch.writable(c + m * cStride * 4, N);
   const reference = epilogue.derivative ? launch.input(spread(operands.reference, N, gaps[2])) : 0;
   const bias = epilogue.bias ? launch.input(operands.bias) : 0;
-  if (!thin) b = emitPack(launch, { source: b, stride: bStride, K, N, transposed: transposeB });
+  const scratchBytes = thin ? 0 : gemmScratchBytes({ M, N, K });
+  const scratch = launch.output((scratchBytes / 4) * machine.engine.threads);
   launch.emit(
     thin ? Op.ThinGemm : Op.Gemm,
     {
@@ -104,14 +80,15 @@ export function multiply(machine: Machine, product: Product, operands: Operands,
       [Gemm.K]: K,
       [Gemm.Flags]:
         (transposeA ? GemmFlag.TransposedA : 0) |
-        (thin && transposeB ? GemmFlag.TransposedB : 0) |
+        (transposeB ? GemmFlag.TransposedB : 0) |
         (accumulate ? GemmFlag.Accumulate : 0) |
         (epilogue.derivative ? GemmFlag.Derivative : 0),
       [Gemm.Bias]: bias,
       [Gemm.Activation]: epilogue.kind,
       [Gemm.Alpha]: { f32: epilogue.alpha },
       [Gemm.Reference]: reference,
-      [Gemm.Scratch]: machine.scratch,
+      [Gemm.Scratch]: scratch,
+      [Gemm.ScratchBytes]: scratchBytes,
     },
     Gemm.Length,
   );

@@ -125,7 +125,7 @@ export function runCall(
   if (lossNames.has(op)) {
     call.second = place(graph.add('lossGradient', [tensor], {}) as unknown as Tensor);
   }
-  const bytes = rule.workspace?.(tensor, rows) ?? 0;
+  const bytes = machine.engine.threads * (rule.workspace?.(tensor, rows) ?? 0);
   const start = launch.output(bytes / 4);
   const address = (t: Tensor): number => addresses.get(t)!;
   const emitter: Emitter = {
@@ -135,7 +135,6 @@ export function runCall(
     address,
     span: (t) => ({ start: address(t), end: address(t) + size(t) * 4 }),
     workspace: { start, end: start + bytes },
-    gemmScratch: machine.scratch,
     emit: (code, fields, length) => launch.emit(code, fields, length),
   };
   rule.emit(emitter, call);

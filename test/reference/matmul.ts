@@ -1,4 +1,3 @@
-import { GEMM_PANEL } from '../../assembly/tape.ts';
 import { make, type Numbers, sum } from './numbers.ts';
 
 export interface MatmulShape {
@@ -39,15 +38,4 @@ export function matmulGradient(
     return sum(M, (m) => a[transposeA ? k * M + m : m * K + k]! * dc[m * N + n]!);
   });
   return [da, db];
-}
-
-/** b [K, N] with rows `stride` apart (or stored [N, K]) in panels [ceil(N/8)][K][8], zero padded. */
-export function pack(b: Numbers, K: number, N: number, stride: number, transposed: boolean): number[] {
-  return make(Math.ceil(N / GEMM_PANEL) * GEMM_PANEL * K, (i) => {
-    const panel = Math.floor(i / (GEMM_PANEL * K));
-    const k = Math.floor(i / GEMM_PANEL) % K;
-    const n = panel * GEMM_PANEL + (i % GEMM_PANEL);
-    if (n >= N) return 0;
-    return b[transposed ? n * stride + k : k * stride + n]!;
-  });
 }
