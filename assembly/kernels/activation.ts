@@ -172,8 +172,14 @@ export function activateRow(kind: i32, source: usize, target: usize, count: i32,
 export function deriveRow(kind: i32, dy: usize, r: usize, target: usize, count: i32, alpha: f32): void {
   const a = splat(alpha);
   const end = dy + (<usize>(count & ~3) << 2);
-  for (; dy != end; dy += 16, r += 16, target += 16) {
-    v128.store(target, derive4(kind, v128.load(dy), v128.load(r), a));
+  if (kind == Activation.Relu) {
+    for (; dy != end; dy += 16, r += 16, target += 16) {
+      v128.store(target, v128.and(v128.load(dy), f32x4.gt(v128.load(r), splat(0))));
+    }
+  } else {
+    for (; dy != end; dy += 16, r += 16, target += 16) {
+      v128.store(target, derive4(kind, v128.load(dy), v128.load(r), a));
+    }
   }
   count &= 3;
   if (count) {

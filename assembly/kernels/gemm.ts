@@ -79,12 +79,20 @@ export function epilogue(p: usize, row: i32, rows: i32, column: i32, columns: i3
   const stride = address(p, Gemm.CStride) << 2;
   const offset = <usize>row * stride + (<usize>column << 2);
   let c = address(p, Gemm.C) + offset;
+  if (bias) {
+    bias += <usize>column << 2;
+    for (let r = 0; r < rows; r++) binaryRow(BinaryKind.Add, c + <usize>r * stride, bias, c + <usize>r * stride, columns);
+  }
+  if (kind == Activation.Linear) return;
+  // whole rows without gaps are one long row
+  if (<usize>columns << 2 == stride) {
+    columns *= rows;
+    rows = 1;
+  }
   let reference = address(p, Gemm.Reference) + offset;
-  if (bias) bias += <usize>column << 2;
   for (; rows > 0; rows--, c += stride, reference += stride) {
-    if (bias) binaryRow(BinaryKind.Add, c, bias, c, columns);
     if (flags & GemmFlag.Derivative) deriveRow(kind, c, reference, c, columns, alpha);
-    else if (kind != Activation.Linear) activateRow(kind, c, c, columns, alpha);
+    else activateRow(kind, c, c, columns, alpha);
   }
 }
 

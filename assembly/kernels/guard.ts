@@ -14,10 +14,14 @@ export function guard(p: usize): bool {
   let g = address(p, Guard.Gradient) + ((<usize>from) << 2);
   let largest = i32x4.splat(0);
   const magnitude = i32x4.splat(0x7fffffff);
-  for (; n >= 16; n -= 16, g += 64) {
-    const a = i32x4.max_u(v128.and(v128.load(g), magnitude), v128.and(v128.load(g, 16), magnitude));
-    const b = i32x4.max_u(v128.and(v128.load(g, 32), magnitude), v128.and(v128.load(g, 48), magnitude));
-    largest = i32x4.max_u(largest, i32x4.max_u(a, b));
+  if (n >= 16) {
+    do {
+      const a = i32x4.max_u(v128.and(v128.load(g), magnitude), v128.and(v128.load(g, 16), magnitude));
+      const b = i32x4.max_u(v128.and(v128.load(g, 32), magnitude), v128.and(v128.load(g, 48), magnitude));
+      largest = i32x4.max_u(largest, i32x4.max_u(a, b));
+      n -= 16;
+      g += 64;
+    } while (n >= 16);
   }
   for (; n > 0; n -= 4, g += 16) {
     const v = n >= 4 ? v128.load(g) : loadPart(g, n, f32x4.splat(0));

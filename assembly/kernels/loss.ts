@@ -69,32 +69,51 @@ function binary4(form: i32, x: v128, t: v128, low: v128, high: v128): v128 {
 export function binaryCrossEntropy(p: usize): void {
   const columns = word(p, Loss.Columns);
   const form = word(p, Loss.Form);
-  const scale = f32x4.splat(float(p, Loss.Scale));
-  const low = f32x4.splat(float(p, Loss.Low));
-  const high = f32x4.splat(float(p, Loss.High));
   const base = address(p, Loss.Gradient);
-  const to = last(word(p, Loss.Rows), 1);
-  for (let r = first(word(p, Loss.Rows), 1); r < to; r++) {
-    const offset = <usize>(r * columns) << 2;
-    let x = address(p, Loss.Prediction) + offset;
-    let t = address(p, Loss.Target) + offset;
-    let g = base + offset;
-    let total = f32x4.splat(0);
-    let i = columns;
-    for (; i >= 4; i -= 4, x += 16, t += 16, g += 16) {
-      total = f32x4.add(total, binary4(form, v128.load(x), v128.load(t), low, high));
-      if (base) v128.store(g, f32x4.mul(slope, scale));
+  const x = address(p, Loss.Prediction);
+  const t = address(p, Loss.Target);
+  const losses = address(p, Loss.RowLoss);
+  const rowScale = float(p, Loss.RowScale);
+  const from = first(word(p, Loss.Rows), 4);
+  const to = last(word(p, Loss.Rows), 4);
+  if (columns == 1) {
+    // rows of one column lie side by side: a vector of losses
+    for (let r = from; r < to; r += 4) {
+      const offset = <usize>r << 2;
+      const count = min<i32>(4, to - r);
+      const v = f32x4.mul(binaryVector(p, form, x + offset, t + offset, base ? base + offset : 0, count), f32x4.splat(rowScale));
+      if (count == 4) v128.store(losses + offset, v);
+      else storePart(losses + offset, v, count);
     }
-    if (i) {
-      const half = f32x4.splat(0.5);
-      let v = binary4(form, loadPart(x, i, half), loadPart(t, i, half), low, high);
-      if (base) storePart(g, f32x4.mul(slope, scale), i);
+    return;
+  }
+  for (let r = from; r < to; r++) {
+    let offset = <usize>(r * columns) << 2;
+    let total = f32x4.splat(0);
+    for (let i = columns; i > 0; i -= 4, offset += 16) {
+      let v = binaryVector(p, form, x + offset, t + offset, base ? base + offset : 0, min<i32>(4, i));
       // the lanes past the end do not count
-      v = v128.and(v, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(i)));
+      if (i < 4) v = v128.and(v, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(i)));
       total = f32x4.add(total, v);
     }
     storeLoss(p, r, sum4(total));
   }
+}
+
+/** The losses of `count` (1..4) outputs; their gradients to g, unless that is 0. */
+function binaryVector(p: usize, form: i32, x: usize, t: usize, g: usize, count: i32): v128 {
+  const half = f32x4.splat(0.5);
+  const low = f32x4.splat(float(p, Loss.Low));
+  const high = f32x4.splat(float(p, Loss.High));
+  const scale = f32x4.splat(float(p, Loss.Scale));
+  if (count == 4) {
+    const v = binary4(form, v128.load(x), v128.load(t), low, high);
+    if (g) v128.store(g, f32x4.mul(slope, scale));
+    return v;
+  }
+  const v = binary4(form, loadPart(x, count, half), loadPart(t, count, half), low, high);
+  if (g) storePart(g, f32x4.mul(slope, scale), count);
+  return v;
 }
 
 /** On logits: log(sum e^x) - x[class]; softmax(x) - onehot. Dense targets t: sum t (lse - x); softmax · sum t - t. */

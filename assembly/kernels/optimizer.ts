@@ -20,11 +20,11 @@ let clipValue: f32 = 0;
 let normScale: f32 = 1;
 let keep: f32 = 1; // 1 - rate · weight decay
 
-/** The gradient with penalties, clipped. */
+/** The gradient with penalties, clipped. Each optimizer has a loop for `bare` gradients, which need neither. */
 // @ts-ignore: decorator
 @inline
-function gradient4(w: v128, g: v128): v128 {
-  if (plain) return g;
+function gradient4(w: v128, g: v128, bare: bool): v128 {
+  if (bare) return g;
   let v = penalized4(w, g, f32x4.splat(l1), f32x4.splat(twoL2));
   if (clipValue > 0) {
     const c = f32x4.splat(clipValue);
@@ -53,44 +53,83 @@ function prepare(p: usize, rate: f32): void {
   plain = l1 == 0 && twoL2 == 0 && clipValue == 0 && normScale == 1;
 }
 
+/*
+ * The loops end with their condition: V8 moves what does not change in a loop to where it is used first, and out of the
+ * loop only where the loop cannot be left before (measured in Node 20: 220 µs for 101,770 parameters of Adam, whose
+ * bias correction was done again for every four of them; now 70).
+ */
+
 /** w -= rate · g */
-function sgd(w: usize, g: usize, count: i32, rate: f32): void {
+// @ts-ignore: decorator
+@inline
+function sgd(w: usize, g: usize, count: i32, rate: f32, bare: bool): void {
   const r = f32x4.splat(rate);
   const k = f32x4.splat(keep);
-  for (; count > 0; count -= 4, w += 16, g += 16) {
+  do {
     const v = v128.load(w);
-    v128.store(w, nmadd(r, gradient4(v, v128.load(g)), f32x4.mul(v, k)));
-  }
+    v128.store(w, nmadd(r, gradient4(v, v128.load(g), bare), f32x4.mul(v, k)));
+    w += 16;
+    g += 16;
+    count -= 4;
+  } while (count > 0);
 }
 
 /** m = beta m + g; w -= rate · m, or with Nesterov w -= rate (g + beta m) (Sutskever et al. 2013, as PyTorch has it). */
-function momentum(w: usize, g: usize, m: usize, count: i32, rate: f32, beta: f32, nesterov: bool): void {
+// @ts-ignore: decorator
+@inline
+function momentum(
+  w: usize,
+  g: usize,
+  m: usize,
+  count: i32,
+  rate: f32,
+  beta: f32,
+  nesterov: bool,
+  bare: bool,
+): void {
   const r = f32x4.splat(rate);
   const b = f32x4.splat(beta);
   const k = f32x4.splat(keep);
-  for (; count > 0; count -= 4, w += 16, g += 16, m += 16) {
+  do {
     const v = v128.load(w);
-    const d = gradient4(v, v128.load(g));
+    const d = gradient4(v, v128.load(g), bare);
     const s = madd(b, v128.load(m), d);
     v128.store(m, s);
     v128.store(w, nmadd(r, nesterov ? madd(b, s, d) : s, f32x4.mul(v, k)));
-  }
+    w += 16;
+    g += 16;
+    m += 16;
+    count -= 4;
+  } while (count > 0);
 }
 
 /**
  * s = rho s + (1 - rho) g²; u = g / (sqrt(s - a²) + epsilon), a = mean gradient when centered;
  * with momentum m = beta m + u; w -= rate · m (Hinton 2012, lecture 6e; centered: Graves 2013, eq. 38-40).
  */
-function rmsProp(p: usize, w: usize, g: usize, m: usize, s: usize, a: usize, count: i32, rate: f32): void {
+// @ts-ignore: decorator
+@inline
+function rmsProp(
+  p: usize,
+  w: usize,
+  g: usize,
+  m: usize,
+  s: usize,
+  a: usize,
+  count: i32,
+  rate: f32,
+  bare: bool,
+): void {
   const r = f32x4.splat(rate);
   const b = f32x4.splat(float(p, Optimize.Beta1));
   const rho = f32x4.splat(float(p, Optimize.Beta2));
   const rest = f32x4.splat(float(p, Optimize.Rest2));
   const epsilon = f32x4.splat(float(p, Optimize.Epsilon));
   const k = f32x4.splat(keep);
-  for (let i: usize = 0; count > 0; count -= 4, i += 16) {
+  let i: usize = 0;
+  do {
     const v = v128.load(w + i);
-    const d = gradient4(v, v128.load(g + i));
+    const d = gradient4(v, v128.load(g + i), bare);
     const square = madd(rho, v128.load(s + i), f32x4.mul(rest, f32x4.mul(d, d)));
     v128.store(s + i, square);
     let spread = square;
@@ -105,14 +144,18 @@ function rmsProp(p: usize, w: usize, g: usize, m: usize, s: usize, a: usize, cou
       v128.store(m + i, u);
     }
     v128.store(w + i, nmadd(r, u, f32x4.mul(v, k)));
-  }
+    i += 16;
+    count -= 4;
+  } while (count > 0);
 }
 
 /**
  * m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; w -= rate · (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)
  * (Kingma & Ba 2015, algorithm 1; with weight decay: Loshchilov & Hutter 2019, algorithm 2).
  */
-function adam(p: usize, w: usize, g: usize, m: usize, v: usize, count: i32, rate: f32): void {
+// @ts-ignore: decorator
+@inline
+function adam(p: usize, w: usize, g: usize, m: usize, v: usize, count: i32, rate: f32, bare: bool): void {
   const b1 = f32x4.splat(float(p, Optimize.Beta1));
   const b2 = f32x4.splat(float(p, Optimize.Beta2));
   const rest1 = f32x4.splat(float(p, Optimize.Rest1));
@@ -121,31 +164,71 @@ function adam(p: usize, w: usize, g: usize, m: usize, v: usize, count: i32, rate
   const r = f32x4.splat(<f32>(<f64>rate / (1 - beta1Power)));
   const c = f32x4.splat(<f32>(1 / sqrt<f64>(1 - beta2Power)));
   const k = f32x4.splat(keep);
-  for (; count > 0; count -= 4, w += 16, g += 16, m += 16, v += 16) {
+  do {
     const x = v128.load(w);
-    const d = gradient4(x, v128.load(g));
+    const d = gradient4(x, v128.load(g), bare);
     const mean = madd(b1, v128.load(m), f32x4.mul(rest1, d));
     const square = madd(b2, v128.load(v), f32x4.mul(rest2, f32x4.mul(d, d)));
     v128.store(m, mean);
     v128.store(v, square);
     const u = f32x4.div(mean, madd(f32x4.sqrt(square), c, epsilon));
     v128.store(w, nmadd(r, u, f32x4.mul(x, k)));
-  }
+    w += 16;
+    g += 16;
+    m += 16;
+    v += 16;
+    count -= 4;
+  } while (count > 0);
+}
+
+function sgdBare(w: usize, g: usize, count: i32, rate: f32): void {
+  sgd(w, g, count, rate, true);
+}
+
+function sgdFull(w: usize, g: usize, count: i32, rate: f32): void {
+  sgd(w, g, count, rate, false);
+}
+
+function momentumBare(p: usize, w: usize, g: usize, m: usize, count: i32, rate: f32): void {
+  const nesterov = word(p, Optimize.Kind) == OptimizerKind.Nesterov;
+  momentum(w, g, m, count, rate, float(p, Optimize.Beta1), nesterov, true);
+}
+
+function momentumFull(p: usize, w: usize, g: usize, m: usize, count: i32, rate: f32): void {
+  const nesterov = word(p, Optimize.Kind) == OptimizerKind.Nesterov;
+  momentum(w, g, m, count, rate, float(p, Optimize.Beta1), nesterov, false);
+}
+
+function rmsPropBare(p: usize, w: usize, g: usize, m: usize, s: usize, a: usize, count: i32, rate: f32): void {
+  rmsProp(p, w, g, m, s, a, count, rate, true);
+}
+
+function rmsPropFull(p: usize, w: usize, g: usize, m: usize, s: usize, a: usize, count: i32, rate: f32): void {
+  rmsProp(p, w, g, m, s, a, count, rate, false);
+}
+
+function adamBare(p: usize, w: usize, g: usize, m: usize, v: usize, count: i32, rate: f32): void {
+  adam(p, w, g, m, v, count, rate, true);
+}
+
+function adamFull(p: usize, w: usize, g: usize, m: usize, v: usize, count: i32, rate: f32): void {
+  adam(p, w, g, m, v, count, rate, false);
 }
 
 /** `count` elements, a multiple of 4. */
 function range(p: usize, w: usize, g: usize, s1: usize, s2: usize, s3: usize, count: i32, rate: f32): void {
   switch (word(p, Optimize.Kind)) {
     case OptimizerKind.Sgd:
-      return sgd(w, g, count, rate);
+      return plain ? sgdBare(w, g, count, rate) : sgdFull(w, g, count, rate);
     case OptimizerKind.Momentum:
-      return momentum(w, g, s1, count, rate, float(p, Optimize.Beta1), false);
     case OptimizerKind.Nesterov:
-      return momentum(w, g, s1, count, rate, float(p, Optimize.Beta1), true);
+      return plain ? momentumBare(p, w, g, s1, count, rate) : momentumFull(p, w, g, s1, count, rate);
     case OptimizerKind.RmsProp:
-      return rmsProp(p, w, g, s1, s2, s3, count, rate);
+      return plain
+        ? rmsPropBare(p, w, g, s1, s2, s3, count, rate)
+        : rmsPropFull(p, w, g, s1, s2, s3, count, rate);
     case OptimizerKind.Adam:
-      return adam(p, w, g, s1, s2, count, rate);
+      return plain ? adamBare(p, w, g, s1, s2, count, rate) : adamFull(p, w, g, s1, s2, count, rate);
   }
 }
 
