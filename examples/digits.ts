@@ -15,7 +15,7 @@ import {
 import { type Digits, loadDigits, PIXELS, withMoved } from './support/digits-data.ts';
 import { confusionTable, drawDigit, sideBySide } from './support/draw.ts';
 
-const EPOCHS = 6;
+const EPOCHS = 5;
 const LEARNING_RATE = 3e-3;
 
 export interface DigitsOptions {

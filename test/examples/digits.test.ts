@@ -22,7 +22,7 @@ it('reads at least 96 % of the held-out digits, and shows what it misreads', asy
   expect(accuracy).toBeGreaterThanOrEqual(0.96);
   const printed = log.mock.calls.flat().join('\n');
   expect(printed).toContain('8,000 digits to train on (40,000 with copies moved by a pixel), 2,000 held out');
-  expect(printed).toMatch(/trained 1878 steps in [\d.]+ s \([\d,]+ steps\/s\)/);
+  expect(printed).toMatch(/trained 1565 steps in [\d.]+ s \([\d,]+ steps\/s\)/);
   expect(printed).toMatch(/on the held-out digits {2}loss 0\.\d{4} {2}accuracy 9[67]\.\d\d %/);
   expect(printed).toMatch(/ is 9( +(\d+|·)){10}/);
   expect(printed).toMatch(/read as \d, is \d/);
