@@ -24,10 +24,12 @@ const JOB_STEPS: usize = 24;
 const SPINS: i32 = 5000;
 
 /**
- * A sleeping thread looks again after this long by itself: in Node 20 (V8 11.3) a wait in one isolate was seen to miss
- * the notify of another for good; Node 24 wakes it.
+ * Sleeps while the word holds the value. JavaScript's Atomics.wait, not
+ * memory.atomic.wait32: after that instruction the baseline compiler of V8 11 (Node 20) no longer sees the word change.
  */
-const SLEEP_NS: i64 = 500_000;
+// @ts-ignore: decorator
+@external("env", "sleep")
+declare function sleep(word: usize, value: i32): void;
 
 export function bind(index: i32, count: i32, words: usize): void {
   thread = index;
@@ -53,7 +55,7 @@ function waitWhile(word: usize, value: i32): void {
     if (atomic.load<i32>(word) != value) return;
   }
   atomic.add<i32>(sync, 1, SLEEPING);
-  while (atomic.load<i32>(word) == value) atomic.wait<i32>(word, value, SLEEP_NS);
+  while (atomic.load<i32>(word) == value) sleep(word, value);
   atomic.sub<i32>(sync, 1, SLEEPING);
 }
 

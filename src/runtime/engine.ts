@@ -48,7 +48,12 @@ export class Engine {
     const shared = threads > 1;
     this.threads = threads;
     this.arena = new Arena(shared);
-    const imports = { env: { memory: this.arena.memory } };
+    const { memory } = this.arena;
+    // a thread that waits for others; alone it never does
+    const sleep = (word: number, value: number): void => {
+      Atomics.wait(new Int32Array(memory.buffer), word >> 2, value);
+    };
+    const imports = { env: { memory, sleep } };
     this.core = instantiateSync<Core>(compiled(build, shared), imports).exports;
     this.arena.start(this.core.base());
     this.core.bind(0, 1, 0);

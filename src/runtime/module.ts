@@ -60,7 +60,7 @@ function unshare(bytes: Uint8Array): void {
   while (at < bytes.length) {
     const section = bytes[at++];
     const end = leb() + at;
-    if (section === 2 && leb() === 1) {
+    for (let imports = section === 2 ? leb() : 0; imports > 0; imports--) {
       for (const _ of ['module', 'field']) {
         const length = leb();
         at += length;
@@ -69,6 +69,8 @@ function unshare(bytes: Uint8Array): void {
         bytes[at + 1] = 1;
         return;
       }
+      if (bytes[at++] !== 0) break; // a function: its type follows
+      leb();
     }
     at = end;
   }

@@ -4,7 +4,8 @@ import { Worker } from 'node:worker_threads';
 const SOURCE = `
 const { parentPort, workerData } = require('node:worker_threads');
 const { module, memory, thread, threads, sync } = workerData;
-const imports = { env: { memory, abort() { throw new Error('abort'); } } };
+const sleep = (word, value) => { Atomics.wait(new Int32Array(memory.buffer), word >> 2, value); };
+const imports = { env: { memory, sleep, abort() { throw new Error('abort'); } } };
 const core = new WebAssembly.Instance(module, imports).exports;
 core.bind(thread, threads, sync);
 parentPort.postMessage('ready');

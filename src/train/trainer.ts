@@ -120,12 +120,6 @@ export class Trainer {
     const optimizer = optimizerConfig(options.optimizer ?? 'adam');
     const metrics = metricList(options.metrics ?? [], loss);
     const threads = integer(options.threads ?? 1, 'Trainer.create: threads', 1, 64);
-    const node24 = typeof process === 'object' && process.versions?.node?.startsWith('24.');
-    if (threads > 1 && !node24) {
-      throw new UsageError(
-        'Trainer.create: threads above 1 work in Node 24 only: in Node 20 they were seen to hang',
-      );
-    }
     const engine = await Engine.create({ threads, reproducible: model.reproducible });
     const session = new Session(engine, model, loss, optimizer, metrics);
     return new Trainer(model, loss, optimizer, metrics, session);

@@ -3,7 +3,7 @@ import { Program as Field, Gather, Op, Type } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { gather } from '../reference/gather.ts';
 import { generator, make } from '../reference/numbers.ts';
-import { builds, engineOf, Launch, Machine, THREADS } from './machine.ts';
+import { builds, engineOf, Launch, Machine } from './machine.ts';
 
 const KINDS = [
   { name: 'u8 to f32', source: Type.U8, target: Type.F32 },
@@ -59,7 +59,7 @@ function run(
 }
 
 const machinesOf = builds.flatMap((build) =>
-  (THREADS ? [1, 2] : [1]).map((threads) => ({ build, threads, name: `${build}, threads: ${threads}` })),
+  [1, 2].map((threads) => ({ build, threads, name: `${build}, threads: ${threads}` })),
 );
 
 describe.each(machinesOf)('$name', async ({ build, threads }) => {

@@ -7,7 +7,7 @@ import { matmul } from '../reference/matmul.ts';
 import { generator, make, type Numbers, uniform } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import { activate, addBias, derive } from './epilogue.ts';
-import { builds, engineOf, firstDifference, Machine, THREADS } from './machine.ts';
+import { builds, engineOf, firstDifference, Machine } from './machine.ts';
 import { type Epilogue, multiply, type Operands, type Product } from './product.ts';
 
 const NOTHING: Epilogue = { bias: false, kind: Activation.Linear, alpha: 0, derivative: false };
@@ -200,7 +200,7 @@ describe.each(builds)('%s', (build) => {
     });
   });
 
-  it.skipIf(!THREADS)('gives the same bits on two threads', async () => {
+  it('gives the same bits on two threads', async () => {
     const two = await engineOf(build, 2);
     const shared = new Machine(two);
     fc.assert(

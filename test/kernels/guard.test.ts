@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Affine, Program as Field, Guard, Op, Status } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { make } from '../reference/numbers.ts';
-import { builds, engineOf, Launch, Machine, THREADS } from './machine.ts';
+import { builds, engineOf, Launch, Machine } from './machine.ts';
 
 const LARGEST = 3.4028234663852886e38;
 const SMALLEST = 2 ** -149;
@@ -36,7 +36,7 @@ function guard(machine: Machine, gradients: Float32Array, loss: number, offset: 
 }
 
 const machinesOf = builds.flatMap((build) =>
-  (THREADS ? [1, 2] : [1]).map((threads) => ({ build, threads, name: `${build}, threads: ${threads}` })),
+  [1, 2].map((threads) => ({ build, threads, name: `${build}, threads: ${threads}` })),
 );
 
 describe.each(machinesOf)('$name', async ({ build, threads }) => {

@@ -8,9 +8,6 @@ import type { Numbers } from '../reference/numbers.ts';
 /** The builds that this JavaScript engine runs. */
 export const builds: readonly Build[] = bestBuild(false) === 'relaxed' ? ['simd', 'relaxed'] : ['simd'];
 
-/** Whether two threads can be tried: in Node 20 a waiting worker was seen to miss the notify of another for good. */
-export const THREADS = Number(process.versions.node.split('.')[0]) >= 24;
-
 /** More than 32 bits, so that both halves count. */
 export const SEED = 0x1234_5678_9abc;
 

@@ -4,7 +4,7 @@ import { Engine } from '../../src/runtime/engine.ts';
 import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { type OptimizerSettings, type OptimizerState, optimize } from '../reference/optimizer.ts';
 import { shareOfBound } from '../reference/rounding.ts';
-import { builds, engineOf, firstDifference, Launch, Machine, THREADS } from './machine.ts';
+import { builds, engineOf, firstDifference, Launch, Machine } from './machine.ts';
 import { stepBound } from './optimizer-bounds.ts';
 
 const f = Math.fround;
@@ -210,7 +210,7 @@ describe.each(builds)('%s', (build) => {
     });
   });
 
-  it.skipIf(!THREADS)('gives the same bits on two threads', async () => {
+  it('gives the same bits on two threads', async () => {
     const two = await engineOf(build, 2);
     const shared = new Machine(two);
     for (const kind of KINDS) {

@@ -4,7 +4,7 @@ import { Engine } from '../../src/runtime/engine.ts';
 import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { penalty, squaredNorm } from '../reference/optimizer.ts';
 import { shareOfBound } from '../reference/rounding.ts';
-import { builds, engineOf, firstDifference, Launch, Machine, THREADS } from './machine.ts';
+import { builds, engineOf, firstDifference, Launch, Machine } from './machine.ts';
 import { penalizedGradient } from './optimizer-bounds.ts';
 
 /** A sum of n terms in float64, in units of 2^-24. */
@@ -126,7 +126,7 @@ describe.each(builds)('%s', (build) => {
     }
   });
 
-  it.skipIf(!THREADS)('SquaredNorm gives the same bits on two threads', async () => {
+  it('SquaredNorm gives the same bits on two threads', async () => {
     const two = await engineOf(build, 2);
     const shared = new Machine(two);
     for (const count of [...TAILS, NORM_CHUNK + 1, 2 * NORM_CHUNK, 3 * NORM_CHUNK + 5]) {

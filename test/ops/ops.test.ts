@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rules } from '../../src/ops/rules.ts';
 import { sizeOf } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
-import { builds, engineOf, f32, firstDifference, Machine, THREADS } from '../kernels/machine.ts';
+import { builds, engineOf, f32, firstDifference, Machine } from '../kernels/machine.ts';
 import { generator, make, type Numbers } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import type { Operand, Size } from './row.ts';
@@ -113,7 +113,7 @@ describe.each(builds)('%s', (build) => {
     }
   });
 
-  describe.skipIf(!THREADS)('two threads', () => {
+  describe('two threads', () => {
     let two: Engine;
     let machines: readonly Machine[];
     beforeAll(async () => {
