@@ -38,7 +38,8 @@ export async function compile(build: Build, shared: boolean): Promise<void> {
 
 function bytesOf(build: Build, shared: boolean): Uint8Array<ArrayBuffer> {
   const text = build === 'relaxed' ? relaxedWasm : simdWasm;
-  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   if (!shared) unshare(bytes);
   return bytes;
 }
