@@ -116,12 +116,13 @@ const floors: readonly Floor[] = [
   },
 ];
 
-export function floorTable(report: Report): string {
+/** The floors as a table; those that the run cannot tell are left out of a run of chosen cases or subjects. */
+export function floorTable(report: Report, full: boolean): string | undefined {
   const run = new Run(report);
-  const rows = floors.map(({ what, floor, check }) => {
+  const rows = floors.flatMap(({ what, floor, check }) => {
     const found = check(run);
-    const verdict = found ? (found.holds ? 'holds' : 'FAILS') : '-';
-    return [verdict, what, floor, found?.measured ?? 'not measured', found?.atBest ?? ''];
+    if (!found) return full ? [['-', what, floor, 'not measured', '']] : [];
+    return [[found.holds ? 'holds' : 'FAILS', what, floor, found.measured, found.atBest ?? '']];
   });
-  return table('Floors', ['', 'what', 'floor', 'measured', 'at best'], rows, 4);
+  return rows.length > 0 ? table('Floors', ['', 'what', 'floor', 'measured', 'at best'], rows, 4) : undefined;
 }

@@ -91,7 +91,8 @@ async function main(): Promise<number> {
     return inNode(options.node, process.argv.slice(1));
   }
   const report = await runAll(options);
-  if (options.full) console.log(`\n${floorTable(report)}`);
+  const floors = floorTable(report, options.full);
+  if (floors) console.log(floors);
   const file = resolve(options.json ?? join(root, 'bench', 'results', `node-${process.versions.node}.json`));
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);

@@ -8,8 +8,13 @@ import { compareLoss, comparePass, compareProduct } from './reference.ts';
 /** Samples are taken in so many rounds, and the CPU's limit is probed between them: a shared machine changes its pace. */
 const ROUNDS = 6;
 const PROBE_MS = 15;
+/** After so many times the time for samples, so many are enough. */
+const PATIENCE = 8;
+const FEWEST = 3;
 /** Kernels repeat until a sample lasts this long: the clock and the call do not count, a burst of noise spoils few. */
 const SAMPLE_MS = 1;
+/** With less of a core than this, other programs ran. */
+const WHOLE_CORE = 0.9;
 /** Share of the sampling time spent before it: V8 compiles what runs often anew, but not while it runs. */
 const WARMUP = 0.5;
 
@@ -18,6 +23,8 @@ interface Timed {
   minMs: number;
   samples: number;
   limitGflops: number;
+  /** Processor time over time while the samples were taken. */
+  core: number;
 }
 
 const failed = { medianMs: null, minMs: null, samples: 0, limitGflops: null, bytes: null, counts: false };
@@ -30,9 +37,8 @@ export async function measureStep(subject: SubjectModule, spec: StepCase, timeMs
   const finalLoss = await run.loss();
   const wrong = different ? null : compareLoss(spec, finalLoss);
   if (wrong) return { ...failed, finalLoss, remark: wrong };
-  const timed = await sample(run, spec.stepsPerCall, timeMs);
-  const remark = different ? 'another algorithm: its loss is not comparable' : (run.note ?? null);
-  return { ...timed, bytes: null, finalLoss, remark, counts: true };
+  const other = different ? 'another algorithm: its loss is not comparable' : undefined;
+  return { ...(await timed(run, spec.stepsPerCall, timeMs, other)), finalLoss };
 }
 
 /** From nothing but loaded modules to the end of the first step: one sample, so it wants a fresh process. */
@@ -65,8 +71,14 @@ export async function measurePass(subject: SubjectModule, spec: PassCase, timeMs
 
 async function kernel(run: Run, wrong: string | null, timeMs: number): Promise<Measured> {
   if (wrong) return { ...failed, finalLoss: null, remark: wrong };
-  const timed = await sample(run, await repetitions(run), timeMs);
-  return { ...timed, bytes: null, finalLoss: null, remark: run.note ?? null, counts: true };
+  return timed(run, await repetitions(run), timeMs);
+}
+
+async function timed(run: Run, times: number, timeMs: number, note = run.note): Promise<Measured> {
+  const { core, ...figures } = await sample(run, times, timeMs);
+  const busy = core < WHOLE_CORE ? 'had less than 90 % of a core, other programs ran' : undefined;
+  const remark = [note, busy].filter((text) => text !== undefined).join('; ') || null;
+  return { ...figures, finalLoss: null, bytes: null, remark, counts: true };
 }
 
 /** How often a kernel has to run for SAMPLE_MS, by the best of three tries: V8 may compile it in one of them. */
@@ -85,6 +97,7 @@ async function repetitions(run: Run): Promise<number> {
 
 async function sample(run: Run, times: number, timeMs: number): Promise<Timed> {
   const samples: number[] = [];
+  const begun = { ms: performance.now(), cpu: process.cpuUsage() };
   let limitGflops = probeLimit(PROBE_MS);
   for (let round = 0; round < ROUNDS; round++) {
     const bench = new Bench({
@@ -101,9 +114,14 @@ async function sample(run: Run, times: number, timeMs: number): Promise<Timed> {
     if (!('latency' in result) || !result.latency.samples) throw new Error(`tinybench: ${result.state}`);
     samples.push(...result.latency.samples);
     limitGflops = Math.max(limitGflops, probeLimit(PROBE_MS));
+    const spent = samples.reduce((sum, ms) => sum + ms, 0);
+    if (samples.length >= FEWEST && spent > PATIENCE * timeMs) break;
   }
   const ms = samples.map((total) => total / times).sort((a, b) => a - b);
-  return { medianMs: median(ms), minMs: ms[0]!, samples: ms.length, limitGflops };
+  const { user, system } = process.cpuUsage(begun.cpu);
+  // a subject in another process computes while this one waits
+  const core = run.elapsed ? 1 : (user + system) / 1000 / (performance.now() - begun.ms);
+  return { medianMs: median(ms), minMs: ms[0]!, samples: ms.length, limitGflops, core };
 }
 
 /** What tinybench calls: timed from outside, or told by the subject. */

@@ -35,9 +35,9 @@ const line = (text: string, what: string) => text.split('\n').find((row) => row.
 
 describe('the floor table', () => {
   it('takes the slowest product, by the floor of its Node', () => {
-    const old = floorTable(report('v20.20.2', products(0.85)));
+    const old = floorTable(report('v20.20.2', products(0.85)), true)!;
     expect(line(old, 'sides 96')).toMatch(/holds .* 85\.0 % \(gemm-tn-250\)/);
-    const now = floorTable(report('v24.9.0', products(0.85)));
+    const now = floorTable(report('v24.9.0', products(0.85)), true)!;
     expect(line(now, 'sides 96')).toMatch(/FAILS .* 85\.0 % \(gemm-tn-250\)/);
   });
 
@@ -45,16 +45,22 @@ describe('the floor table', () => {
     const own = result('mnist-mlp', 'downhill', { medianMs: 0.7, minMs: 0.7, shareOfLimit: 0.71 });
     const slow = result('mnist-mlp', 'tfjs-wasm', { medianMs: 9.1, minMs: 9 });
     const wrong = result('mnist-mlp', 'jax-js', { medianMs: 9, minMs: 9, counts: false });
-    const text = floorTable(report('v20.20.2', [own, slow, wrong]));
+    const text = floorTable(report('v20.20.2', [own, slow, wrong]), true)!;
     expect(line(text, 'tfjs-wasm')).toMatch(/holds .* 13\.0 x/);
     expect(line(text, 'jax-js')).toMatch(/ - .*not measured/);
     expect(line(text, 'mnist-mlp step  ')).toMatch(/holds .*71\.0 %/);
   });
 
+  it('leaves out what a run of chosen cases does not tell', () => {
+    const size = result('size', 'downhill', { bytes: 60_001 });
+    expect(floorTable(report('v20.20.2', [size]), false)!.split('\n')).toHaveLength(4);
+    expect(floorTable(report('v20.20.2', []), false)).toBeUndefined();
+  });
+
   it('has every floor of sizes and first steps', () => {
     const first = result('first-step-mnist-mlp', 'downhill', { medianMs: 31, minMs: 29 });
     const size = result('size', 'downhill', { bytes: 48_300 });
-    const text = floorTable(report('v20.20.2', [first, size]));
+    const text = floorTable(report('v20.20.2', [first, size]), true)!;
     expect(line(text, 'first step')).toMatch(/FAILS .*31\.0 ms/);
     expect(line(text, 'page loads')).toMatch(/holds .*48\.3 KB/);
   });
