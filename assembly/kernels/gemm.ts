@@ -144,6 +144,12 @@ function block(
   if (columns > 0) edgeTiles(a, b, c, stride, rows, columns, k, add, edge);
 }
 
+/** The length of the fewest equal parts of `count` that are no longer than `most`. */
+function share(count: i32, most: i32): i32 {
+  const parts = (count + most - 1) / most;
+  return (count + parts - 1) / parts;
+}
+
 export function gemm(p: usize): void {
   const M = word(p, Gemm.M);
   const N = word(p, Gemm.N);
@@ -156,11 +162,11 @@ export function gemm(p: usize): void {
   const columnTo = byColumns ? last(N, GEMM_PANEL) : N;
   if (rowFrom >= rowTo || columnFrom >= columnTo) return;
 
-  const kBlocks = (K + GEMM_K_BLOCK - 1) / GEMM_K_BLOCK;
-  const kBlock = (K + kBlocks - 1) / kBlocks;
+  // blocks as equal as can be
+  const kBlock = share(K, GEMM_K_BLOCK);
   const fit = min<i32>(GEMM_M_BLOCK, (GEMM_A_BLOCK / kBlock) & ~(GEMM_ROWS - 1));
-  const mBlock = min<i32>(fit, rowTo - rowFrom);
-  const groups = (mBlock + GEMM_ROWS - 1) / GEMM_ROWS;
+  const groups = (share(rowTo - rowFrom, fit) + GEMM_ROWS - 1) / GEMM_ROWS;
+  const mBlock = min<i32>(groups * GEMM_ROWS, rowTo - rowFrom);
   // All rows in one block: B is used as soon as a few columns of it are packed. Else B is packed whole.
   const single = mBlock == rowTo - rowFrom;
   const nBlock = single ? GEMM_N_BLOCK : columnTo - columnFrom;
