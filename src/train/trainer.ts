@@ -120,6 +120,11 @@ export class Trainer {
     const optimizer = optimizerConfig(options.optimizer ?? 'adam');
     const metrics = metricList(options.metrics ?? [], loss);
     const threads = integer(options.threads ?? 1, 'Trainer.create: threads', 1, 64);
+    if (threads > 1 && typeof process !== 'object') {
+      throw new UsageError(
+        `Trainer.create: threads above 1 work in Node so far, got ${threads}; leave the option out`,
+      );
+    }
     const engine = await Engine.create({ threads, reproducible: model.reproducible });
     const session = new Session(engine, model, loss, optimizer, metrics);
     return new Trainer(model, loss, optimizer, metrics, session);
