@@ -76,7 +76,7 @@ async function kernel(run: Run, wrong: string | null, timeMs: number): Promise<M
 
 async function timed(run: Run, times: number, timeMs: number, note = run.note): Promise<Measured> {
   const { core, ...figures } = await sample(run, times, timeMs);
-  const busy = core < WHOLE_CORE ? 'had less than 90 % of a core, other programs ran' : undefined;
+  const busy = core < WHOLE_CORE ? 'less than 90 % of a core, other programs ran' : undefined;
   const remark = [note, busy].filter((text) => text !== undefined).join('; ') || null;
   return { ...figures, finalLoss: null, bytes: null, remark, counts: true };
 }

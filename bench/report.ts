@@ -59,20 +59,24 @@ function titleOf(spec: Case): string {
 export function groupTable({ title, cases }: Group, results: readonly Result[]): string {
   const kind = cases[0]!.kind;
   const rows: string[][] = [];
-  const remarks = new Set<string>();
+  const remarks = new Map<string, Set<string>>();
   for (const spec of cases) {
     const own = results.filter((result) => result.case === spec.name);
     const base = own.find(({ subject, counts }) => subject === 'downhill' && counts);
     own.forEach((result, i) => {
       const name = cases.length === 1 ? [] : [i === 0 ? spec.name : ''];
       const mark = result.remark === null ? '' : result.counts ? ' *' : ' !';
-      if (mark) remarks.add(` ${mark} ${result.subject}: ${result.remark}`);
+      if (mark) {
+        const text = ` ${mark} ${result.remark}`;
+        remarks.set(text, (remarks.get(text) ?? new Set()).add(result.subject));
+      }
       rows.push([...name, result.subject + mark, ...numbers(spec, result, base, results)]);
     });
   }
   const first = cases.length === 1 ? ['subject'] : ['case', 'subject'];
   const text = table(title, [...first, ...heads[kind]], rows, first.length);
-  return [text, ...remarks].join('\n');
+  const notes = [...remarks].map(([remark, names]) => `${remark}: ${[...names].join(', ')}`);
+  return [text, ...notes].join('\n');
 }
 
 const time = ['median', 'min', 'samples'];
