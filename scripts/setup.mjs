@@ -12,12 +12,15 @@ function changed(path) {
   return existsSync(full) ? statSync(full).mtimeMs : 0;
 }
 
+/** Folders that runs write into. */
+const notSources = ['node_modules', 'results'];
+
 /** The newest change among the sources below a folder. */
 function newest(folder) {
   let latest = 0;
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.name === 'node_modules' || path === join('src', 'runtime', 'wasm')) continue;
+    if (notSources.includes(entry.name) || path === join('src', 'runtime', 'wasm')) continue;
     latest = Math.max(latest, entry.isDirectory() ? newest(path) : changed(path));
   }
   return latest;
