@@ -111,7 +111,8 @@ function set(block: usize, field: i32, value: i32): void {
 function startEpoch(block: usize): void {
   barrier();
   if (thread == 0) {
-    memory.fill(block + ((<usize>Program.Accumulators) << 2), 0, RECORD_BYTES);
+    const sums = block + ((<usize>Program.Accumulators) << 2);
+    for (let i: usize = 0; i < <usize>RECORD_BYTES; i += 16) v128.store(sums + i, f64x2.splat(0));
     const index = address(block, Program.Index);
     if (index && word(block, Program.Shuffle)) {
       shuffle(index, word(block, Program.Rows), seed(), word(block, Program.Epoch));
@@ -126,7 +127,8 @@ function endEpoch(block: usize): void {
   if (thread == 0) {
     const recorded = word(block, Program.Recorded);
     const target = address(block, Program.Records) + <usize>recorded * RECORD_BYTES;
-    memory.copy(target, block + ((<usize>Program.Accumulators) << 2), RECORD_BYTES);
+    const sums = block + ((<usize>Program.Accumulators) << 2);
+    for (let i: usize = 0; i < <usize>RECORD_BYTES; i += 16) v128.store(target + i, v128.load(sums + i));
     set(block, Program.Recorded, recorded + 1);
     set(block, Program.Epoch, word(block, Program.Epoch) + 1);
     set(block, Program.EpochStep, 0);

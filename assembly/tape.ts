@@ -65,7 +65,7 @@ export const enum Gather {
 export const enum GemmFlag {
   /** A is stored [K, M]. */
   TransposedA = 1,
-  /** C += instead of C =. */
+  /** The sums go on from C; a bias does not count then. */
   Accumulate = 2,
   /** The epilogue multiplies by the activation's derivative, taken from Reference. */
   Derivative = 4,
@@ -73,7 +73,7 @@ export const enum GemmFlag {
   TransposedB = 8,
 }
 
-/** C [M, N] = A · B, then + bias, then the activation (or times its derivative). */
+/** C [M, N] = bias + A · B, then the activation (or times its derivative). */
 export const enum Gemm {
   A = 1,
   AStride,

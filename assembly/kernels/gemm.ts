@@ -1,7 +1,6 @@
 import { address, float, word } from '../fields';
 import {
   Activation,
-  BinaryKind,
   GEMM_A_BLOCK,
   GEMM_K_BLOCK,
   GEMM_M_BLOCK,
@@ -13,7 +12,6 @@ import {
 } from '../tape';
 import { first, last, thread, threads } from '../threads';
 import { activateRow, deriveRow } from './activation';
-import { binaryRow } from './elementwise';
 import { packColumns, packPanels, packRows, turnPanels } from './pack';
 import { tiles4, tiles8 } from './tiles';
 
@@ -21,8 +19,8 @@ import { tiles4, tiles8 } from './tiles';
  * C [M, N] = A [M, K] · B [K, N], single precision; A may be stored [K, M], B [N, K].
  *
  * Both operands are packed by blocks into the order in which the tiles of 4 x 8 (tiles.ts) read them (pack.ts); blocks
- * of A, and of B where A is one block, fit into the L2 cache. Every sum runs over K in order, a later block of K going
- * on from the sums of the one before: neither block, tile, thread nor position changes a bit of a result. Edges are
+ * of A, and of B where A is one block, fit into the L2 cache. Every sum begins with the bias and runs over K
+ * in order, a later block of K going on from the sums of the one before: neither block, tile, thread nor position changes a bit of a result. Edges are
  * computed as whole tiles in scratch: nothing outside C is touched.
  *
  *   scratch of a thread:  | block of A, [rows / 4][k][4] | edge tiles, [rows][8] | block of B, [columns / 8][k][8] |
@@ -49,7 +47,7 @@ function copyTile(s: usize, sStride: usize, d: usize, dStride: usize, rows: i32,
   }
 }
 
-/** Tiles at the edges of C: in scratch [rows][8], and from there to C. */
+/** Tiles at the edge of C, in scratch and from there to C. */
 function edgeTiles(
   a: usize,
   b: usize,
@@ -58,40 +56,37 @@ function edgeTiles(
   rows: i32,
   columns: i32,
   k: i32,
-  add: bool,
+  start: usize,
+  startStride: usize,
   edge: usize,
 ): void {
   const stride: usize = GEMM_PANEL * 4;
   const groups = (rows + GEMM_ROWS - 1) / GEMM_ROWS;
-  if (add) copyTile(c, cStride, edge, stride, rows, columns);
-  if (columns > 4) tiles8(a, b, edge, stride, groups, k, add);
-  else tiles4(a, b, edge, stride, groups, k, add);
+  if (start) {
+    copyTile(start, startStride, edge, stride, rows, columns);
+    start = edge;
+  }
+  if (columns > 4) tiles8(a, b, edge, stride, groups, k, start, stride);
+  else tiles4(a, b, edge, stride, groups, k, start, stride);
   copyTile(edge, stride, c, cStride, rows, columns);
 }
 
-/** Bias and activation (or times the activation's derivative) over finished rows of C. */
+/** The activation (or times its derivative) over finished rows of C. */
 export function epilogue(p: usize, row: i32, rows: i32, column: i32, columns: i32): void {
-  const flags = word(p, Gemm.Flags);
   const kind = word(p, Gemm.Activation);
-  let bias = address(p, Gemm.Bias);
-  if (kind == Activation.Linear && bias == 0) return;
+  if (kind == Activation.Linear) return;
   const alpha = float(p, Gemm.Alpha);
   const stride = address(p, Gemm.CStride) << 2;
   const offset = <usize>row * stride + (<usize>column << 2);
   let c = address(p, Gemm.C) + offset;
-  if (bias) {
-    bias += <usize>column << 2;
-    for (let r = 0; r < rows; r++) binaryRow(BinaryKind.Add, c + <usize>r * stride, bias, c + <usize>r * stride, columns);
-  }
-  if (kind == Activation.Linear) return;
+  let reference = address(p, Gemm.Reference) + offset;
   // whole rows without gaps are one long row
   if (<usize>columns << 2 == stride) {
     columns *= rows;
     rows = 1;
   }
-  let reference = address(p, Gemm.Reference) + offset;
   for (; rows > 0; rows--, c += stride, reference += stride) {
-    if (flags & GemmFlag.Derivative) deriveRow(kind, c, reference, c, columns, alpha);
+    if (word(p, Gemm.Flags) & GemmFlag.Derivative) deriveRow(kind, c, reference, c, columns, alpha);
     else activateRow(kind, c, c, columns, alpha);
   }
 }
@@ -118,7 +113,7 @@ function packB(p: usize, column: i32, columns: i32, k0: i32, k: i32, target: usi
   }
 }
 
-/** Rows [row, row + rows) x columns [column, column + columns) of C (+)= a packed block of A · one of B. */
+/** Rows [row, row + rows) x columns [column, column + columns) of C = a packed block of A · one of B. */
 function block(
   p: usize,
   row: i32,
@@ -133,15 +128,26 @@ function block(
 ): void {
   const stride = address(p, Gemm.CStride) << 2;
   let c = address(p, Gemm.C) + (<usize>row * stride + (<usize>column << 2));
+  // the sums go on from C, or begin with the bias, the same for every row
+  const bias = address(p, Gemm.Bias);
+  let start: usize = add ? c : bias ? bias + (<usize>column << 2) : 0;
+  const startStride: usize = add ? stride : 0;
+  let step: usize = 0;
+  if (start) step = GEMM_PANEL * 4;
   const whole = rows & ~(GEMM_ROWS - 1);
   const rest = a + ((<usize>(whole * k)) << 2);
+  const below = <usize>whole * stride;
+  const startBelow = <usize>whole * startStride;
   for (; columns >= GEMM_PANEL; columns -= GEMM_PANEL) {
-    if (whole) tiles8(a, b, c, stride, whole / GEMM_ROWS, k, add);
-    if (rows > whole) edgeTiles(rest, b, c + <usize>whole * stride, stride, rows - whole, GEMM_PANEL, k, add, edge);
+    if (whole) tiles8(a, b, c, stride, whole / GEMM_ROWS, k, start, startStride);
+    if (rows > whole) {
+      edgeTiles(rest, b, c + below, stride, rows - whole, GEMM_PANEL, k, start + startBelow, startStride, edge);
+    }
     b += (<usize>k) << 5;
     c += GEMM_PANEL * 4;
+    start += step;
   }
-  if (columns > 0) edgeTiles(a, b, c, stride, rows, columns, k, add, edge);
+  if (columns > 0) edgeTiles(a, b, c, stride, rows, columns, k, start, startStride, edge);
 }
 
 /** The length of the fewest equal parts of `count` that are no longer than `most`. */

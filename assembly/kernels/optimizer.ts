@@ -255,7 +255,7 @@ export function optimize(p: usize): void {
   const rest = count - whole;
   if (rest == 0) return;
   const end = <usize>whole << 2;
-  memory.fill(tail, 0, 80);
+  for (let i: usize = 0; i < 80; i += 16) v128.store(tail + i, f32x4.splat(0));
   copyFloats(tail, w + end, rest);
   copyFloats(tail + 16, g + end, rest);
   if (s1) copyFloats(tail + 32, s1 + end, rest);

@@ -18,10 +18,19 @@ import { madd } from '../simd';
 /** Bytes from one k to the next in a group of A, and in a panel of B. */
 const STEPS = memory.data<u32>([16, 32]);
 
-/** C (+)= A · B for tiles of 8 columns; with `add` the sums go on from what C holds. */
-export function tiles8(a: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32, add: bool): void {
-  if (ASC_FEATURE_RELAXED_SIMD) fusedTiles8(a, b, c, cStride, groups, k, add);
-  else steppedTiles8(a, b, c, cStride, groups, k, add);
+/** C = A · B for tiles of 8 columns; the sums begin with the rows at `start`, `startStride` apart, unless that is 0. */
+export function tiles8(
+  a: usize,
+  b: usize,
+  c: usize,
+  cStride: usize,
+  groups: i32,
+  k: i32,
+  start: usize,
+  startStride: usize,
+): void {
+  if (ASC_FEATURE_RELAXED_SIMD) fusedTiles8(a, b, c, cStride, groups, k, start, startStride);
+  else steppedTiles8(a, b, c, cStride, groups, k, start, startStride);
 }
 
 // @ts-ignore: decorator
@@ -31,7 +40,16 @@ function store8(c: usize, left: v128, right: v128): void {
   v128.store(c, right, 16);
 }
 
-function steppedTiles8(a: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32, add: bool): void {
+function steppedTiles8(
+  a: usize,
+  b: usize,
+  c: usize,
+  cStride: usize,
+  groups: i32,
+  k: i32,
+  start: usize,
+  startStride: usize,
+): void {
   const aStep = load<u32>(STEPS);
   const bStep = load<u32>(STEPS, 4);
   const end = b + (<usize>k << 5);
@@ -44,19 +62,19 @@ function steppedTiles8(a: usize, b: usize, c: usize, cStride: usize, groups: i32
     let b0: v128, b1: v128, x: v128;
     let c00 = f32x4.splat(0);
     let c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-    let q = c;
-    if (add) {
-      c00 = v128.load(q);
-      c01 = v128.load(q, 16);
-      q += cStride;
-      c10 = v128.load(q);
-      c11 = v128.load(q, 16);
-      q += cStride;
-      c20 = v128.load(q);
-      c21 = v128.load(q, 16);
-      q += cStride;
-      c30 = v128.load(q);
-      c31 = v128.load(q, 16);
+    if (start) {
+      c00 = v128.load(start);
+      c01 = v128.load(start, 16);
+      start += startStride;
+      c10 = v128.load(start);
+      c11 = v128.load(start, 16);
+      start += startStride;
+      c20 = v128.load(start);
+      c21 = v128.load(start, 16);
+      start += startStride;
+      c30 = v128.load(start);
+      c31 = v128.load(start, 16);
+      start += startStride;
     }
     do {
       if (skip < 1) {
@@ -216,25 +234,34 @@ function steppedTiles8(a: usize, b: usize, c: usize, cStride: usize, groups: i32
   }
 }
 
-function fusedTiles8(a: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32, add: bool): void {
+function fusedTiles8(
+  a: usize,
+  b: usize,
+  c: usize,
+  cStride: usize,
+  groups: i32,
+  k: i32,
+  start: usize,
+  startStride: usize,
+): void {
   const end = b + (<usize>k << 5);
   for (; groups > 0; groups--) {
     let p = b;
     let c00 = f32x4.splat(0);
     let c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-    let q = c;
-    if (add) {
-      c00 = v128.load(q);
-      c01 = v128.load(q, 16);
-      q += cStride;
-      c10 = v128.load(q);
-      c11 = v128.load(q, 16);
-      q += cStride;
-      c20 = v128.load(q);
-      c21 = v128.load(q, 16);
-      q += cStride;
-      c30 = v128.load(q);
-      c31 = v128.load(q, 16);
+    if (start) {
+      c00 = v128.load(start);
+      c01 = v128.load(start, 16);
+      start += startStride;
+      c10 = v128.load(start);
+      c11 = v128.load(start, 16);
+      start += startStride;
+      c20 = v128.load(start);
+      c21 = v128.load(start, 16);
+      start += startStride;
+      c30 = v128.load(start);
+      c31 = v128.load(start, 16);
+      start += startStride;
     }
     do {
       const b0 = v128.load(p);
@@ -266,17 +293,27 @@ function fusedTiles8(a: usize, b: usize, c: usize, cStride: usize, groups: i32, 
 }
 
 /** The same for the first four columns of a panel. */
-export function tiles4(a: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32, add: bool): void {
+export function tiles4(
+  a: usize,
+  b: usize,
+  c: usize,
+  cStride: usize,
+  groups: i32,
+  k: i32,
+  start: usize,
+  startStride: usize,
+): void {
   const end = b + (<usize>k << 5);
   for (; groups > 0; groups--) {
     let p = b;
     let c0 = f32x4.splat(0);
     let c1 = c0, c2 = c0, c3 = c0;
-    if (add) {
-      c0 = v128.load(c);
-      c1 = v128.load(c + cStride);
-      c2 = v128.load(c + cStride * 2);
-      c3 = v128.load(c + cStride * 3);
+    if (start) {
+      c0 = v128.load(start);
+      c1 = v128.load(start + startStride);
+      c2 = v128.load(start + startStride * 2);
+      c3 = v128.load(start + startStride * 3);
+      start += startStride << 2;
     }
     do {
       const b0 = v128.load(p);

@@ -6,7 +6,11 @@ import type { Engine } from '../runtime/engine.ts';
 /** Standard deviation of a standard normal distribution cut at ±2. */
 const TRUNCATED = 0.8796256610342398;
 
-/** Where a parameter's first values come from. */
+/**
+ * Where a parameter's first values come from, always the same for the same seed of the model. The scaled ones have the
+ * variance of Glorot & Bengio 2010 (2 / (in + out)), He et al. 2015 (2 / in) or LeCun et al. 1998 (1 / in): uniform, or
+ * normal cut at two standard deviations.
+ */
 export type InitializerConfig =
   | { readonly name: 'zeros' | 'ones' }
   | { readonly name: 'constant'; readonly value: number }
@@ -25,7 +29,10 @@ export type InitializerConfig =
 
 export type InitializerName = InitializerConfig['name'];
 
-/** A name (with its defaults) or the result of an initializer function. */
+/**
+ * A name, or what a function such as `randomNormal()` returns. By name: randomUniform is from -0.05 to 0.05,
+ * randomNormal and truncatedNormal have mean 0 and stddev 0.05, constant is 0, orthogonal has gain 1.
+ */
 export type InitializerLike = InitializerName | InitializerConfig;
 
 /** Options of each and their defaults. */
@@ -64,27 +71,42 @@ export function initializerConfig(value: unknown, place: string): InitializerCon
   return complete as unknown as InitializerConfig;
 }
 
-/** Every value the same. */
+/**
+ * Every value the same.
+ * @throws UsageError on a number that is not finite.
+ */
 export function constant(value: number): InitializerConfig {
   return initializerConfig({ name: 'constant', value }, 'initializer');
 }
 
-/** Uniform in [min, max). Defaults -0.05, 0.05. */
+/**
+ * Uniform in [min, max). Defaults -0.05, 0.05.
+ * @throws UsageError when min is above max.
+ */
 export function randomUniform(options: { min?: number; max?: number } = {}): InitializerConfig {
   return initializerConfig({ ...options, name: 'randomUniform' }, 'initializer');
 }
 
-/** Normal. Defaults: mean 0, stddev 0.05. */
+/**
+ * Normal. Defaults: mean 0, stddev 0.05.
+ * @throws UsageError on a stddev below 0.
+ */
 export function randomNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
   return initializerConfig({ ...options, name: 'randomNormal' }, 'initializer');
 }
 
-/** Normal, cut at two standard deviations. Defaults: mean 0, stddev 0.05. */
+/**
+ * Normal with this mean and stddev, cut at two of them. Defaults: mean 0, stddev 0.05.
+ * @throws UsageError on a stddev below 0.
+ */
 export function truncatedNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
   return initializerConfig({ ...options, name: 'truncatedNormal' }, 'initializer');
 }
 
-/** Orthonormal rows or columns times gain (Saxe et al. 2014). Default gain 1. */
+/**
+ * Orthonormal rows (or columns, where those are fewer) times gain (Saxe et al. 2014). Default gain 1.
+ * @throws UsageError on a gain below 0.
+ */
 export function orthogonal(options: { gain?: number } = {}): InitializerConfig {
   return initializerConfig({ ...options, name: 'orthogonal' }, 'initializer');
 }

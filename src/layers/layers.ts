@@ -25,11 +25,13 @@ export interface DenseOptions extends LayerOptions {
   kernelInitializer?: InitializerLike;
   /** Of the bias [units]. Default 'zeros'. */
   biasInitializer?: InitializerLike;
+  /** Penalty on the kernel, part of the reported loss. Default: none. */
   kernelRegularizer?: Regularizer;
+  /** Penalty on the bias. Default: none. */
   biasRegularizer?: Regularizer;
-  /** Multiplies the learning rate of the kernel. Default 1. */
+  /** Multiplies the learning rate of the kernel, at least 0. Default 1. */
   kernelLearningRateScale?: number;
-  /** Multiplies the learning rate of the bias. Default 1. */
+  /** Multiplies the learning rate of the bias, at least 0. Default 1. */
   biasLearningRateScale?: number;
   /** False: training leaves the parameters as they are. Default true. */
   trainable?: boolean;
@@ -65,7 +67,8 @@ const denseKeys = [
 ];
 
 /**
- * Fully connected: y = f(x · kernel + bias), over the last axis. kernel [in, units], bias [units].
+ * Fully connected: y = f(x · kernel + bias), over the last axis: x [batch, …, in], kernel [in, units], bias [units],
+ * y [batch, …, units].
  * @param units Outputs, at least 1.
  * @throws UsageError on an unknown name or an option out of range.
  */
@@ -140,7 +143,11 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
   };
 }
 
-/** An activation as a layer of its own. */
+/**
+ * An activation as a layer of its own; x and y have the same shape.
+ * @param kind A name, or an object with its option.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
 export function activation(kind: ActivationLike, options: LayerOptions = {}): Layer {
   knownKeys(options, ['name'], 'activation');
   const config: ActivationConfig = activationConfig(kind, 'activation');
@@ -155,8 +162,9 @@ export function activation(kind: ActivationLike, options: LayerOptions = {}): La
 
 /**
  * While training, sets each element to 0 with probability `rate` and scales the others by 1 / (1 - rate)
- * (Srivastava et al. 2014, inverted form); nothing otherwise.
+ * (Srivastava et al. 2014, inverted form); nothing otherwise. Which ones follows from the model's seed and the step.
  * @param rate At least 0, below 1.
+ * @throws UsageError on a rate out of range.
  */
 export function dropout(rate: number, options: LayerOptions = {}): Layer {
   knownKeys(options, ['name'], 'dropout');
@@ -171,7 +179,7 @@ export function dropout(rate: number, options: LayerOptions = {}): Layer {
   };
 }
 
-/** All dimensions but the batch become one. */
+/** All dimensions but the batch become one: x [batch, a, b, …], y [batch, a · b · …]. */
 export function flatten(options: LayerOptions = {}): Layer {
   knownKeys(options, ['name'], 'flatten');
   return {
@@ -187,8 +195,9 @@ export function flatten(options: LayerOptions = {}): Layer {
 }
 
 /**
- * The same elements in another shape.
+ * The same elements in another shape, row-major.
  * @param shape Dimensions without the batch; one may be -1 and is found from the others.
+ * @throws UsageError when the elements do not fill the shape; that is known when `sequential` gets the layer.
  */
 export function reshape(shape: readonly number[], options: LayerOptions = {}): Layer {
   knownKeys(options, ['name'], 'reshape');
@@ -214,7 +223,10 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): L
   };
 }
 
-/** x · scale + offset, e.g. `rescaling(1 / 255)` for bytes of an image. Default offset 0. */
+/**
+ * y = x · scale + offset, e.g. `rescaling(1 / 255)` for bytes of an image. Default offset 0.
+ * @throws UsageError on a number that is not finite.
+ */
 export function rescaling(scale: number, options: LayerOptions & { offset?: number } = {}): Layer {
   knownKeys(options, ['name', 'offset'], 'rescaling');
   number(scale, 'rescaling: scale');

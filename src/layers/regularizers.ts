@@ -7,17 +7,17 @@ export interface Regularizer {
   readonly l2: number;
 }
 
-/** l1 · sum|w|; the gradient at 0 is 0. Default 0.01. */
+/** l1 · sum|w|; the gradient at 0 is 0. Strength at least 0, default 0.01. */
 export function l1(strength = 0.01): Regularizer {
   return { l1: number(strength, 'l1: strength', { min: 0 }), l2: 0 };
 }
 
-/** l2 · sum w², whose gradient is 2 · l2 · w. Default 0.01. */
+/** l2 · sum w², whose gradient is 2 · l2 · w. Strength at least 0, default 0.01. */
 export function l2(strength = 0.01): Regularizer {
   return { l1: 0, l2: number(strength, 'l2: strength', { min: 0 }) };
 }
 
-/** Elastic net (Zou & Hastie 2005): both penalties. Defaults 0.01. */
+/** Elastic net (Zou & Hastie 2005): both penalties, each at least 0. Defaults 0.01. */
 export function l1l2(options: { l1?: number; l2?: number } = {}): Regularizer {
   knownKeys(options, ['l1', 'l2'], 'l1l2');
   return {

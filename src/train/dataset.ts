@@ -5,11 +5,14 @@ import { showShape } from '../ops/tensor.ts';
 import { type Loss, takesClasses } from './losses.ts';
 import type { Model } from './model.ts';
 
-/** Rows and what they should give. */
+/** Rows and what they should give, as many of one as of the other. Copied when it is given. */
 export interface Dataset {
-  /** Rows in the model's input shape. */
+  /** [rows, …inputShape]. Every number must be finite; bytes stay bytes. */
   x: ArrayInput;
-  /** Targets: in the shape of the output, or classes for crossEntropy. */
+  /**
+   * Targets: [rows, …output shape], for a single output also [rows]; for crossEntropy classes (integers from 0,
+   * [rows] where the output is [classes]) or weights for each class.
+   */
   y: ArrayInput;
 }
 

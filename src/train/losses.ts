@@ -5,12 +5,13 @@ import type { Graph } from '../graph/graph.ts';
 import type { LossAttributes, LossOp } from '../ops/attributes.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 
+/** How the losses of rows become one number. */
 export type Reduction = LossAttributes['reduction'];
 
 export interface LossOptions {
   /**
-   * 'mean': over the rows of the batch, and within a row over its units; 'sum': plain sums.
-   * Default 'mean'.
+   * 'mean': over the rows of the batch, and within a row over its units (crossEntropy: its positions); 'sum': plain
+   * sums. The gradient is that of the same number. Default 'mean'.
    */
   reduction?: Reduction;
 }
@@ -24,7 +25,7 @@ export interface BinaryCrossEntropyOptions extends LossOptions {
   clipGradient?: 'pass' | 'zero';
 }
 
-/** A loss with its options. */
+/** A loss with its options; made by `meanSquaredError`, `crossEntropy` or `binaryCrossEntropy`. */
 export type Loss =
   | { readonly name: 'meanSquaredError'; readonly reduction: Reduction }
   | { readonly name: 'crossEntropy'; readonly reduction: Reduction }
@@ -36,6 +37,7 @@ export type Loss =
       readonly clipGradient: 'pass' | 'zero';
     };
 
+/** A name (with the defaults of its function), or a loss. */
 export type LossLike = Loss['name'] | Loss;
 
 function reduction(options: LossOptions, what: string): Reduction {
@@ -46,7 +48,7 @@ function reduction(options: LossOptions, what: string): Reduction {
   return value;
 }
 
-/** (x - t)², targets in the shape of the output. */
+/** Mean squared error, (x - t)²; targets t in the shape of the output x. */
 export function meanSquaredError(options: LossOptions = {}): Loss {
   knownKeys(options, ['reduction'], 'meanSquaredError');
   return { name: 'meanSquaredError', reduction: reduction(options, 'meanSquaredError') };
@@ -66,6 +68,7 @@ export function crossEntropy(options: LossOptions = {}): Loss {
  * -(t log p + (1 - t) log(1 - p)) for targets t in [0, 1] in the shape of the output; on logits p = sigmoid(x), where
  * a model that ends in sigmoid, to predict probabilities, trains on what goes into it.
  * On probabilities that a sigmoid made, the gradient of its input is p - t with the clipped p.
+ * @throws UsageError on bounds that are not 0 < low < high < 1, or on `clip` without `fromLogits: false`.
  */
 export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Loss {
   const what = 'binaryCrossEntropy';

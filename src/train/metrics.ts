@@ -4,11 +4,12 @@ import type { Graph } from '../graph/graph.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { type Loss, logitsOf } from './losses.ts';
 
-/** A metric with its options. */
+/** A metric with its options; made by `accuracy` or `binaryAccuracy`. */
 export type Metric =
   | { readonly name: 'accuracy' }
   | { readonly name: 'binaryAccuracy'; readonly threshold: number | undefined };
 
+/** A name (with the defaults of its function), or a metric. */
 export type MetricLike = Metric['name'] | Metric;
 
 /**

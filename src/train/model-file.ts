@@ -9,7 +9,8 @@ import { FORMAT_KEY, FORMAT_VERSION, hasFiles, Model, type SequentialOptions } f
  * Reads a model that `save` or `toBytes` wrote.
  * @param source A path (Node) or the bytes of the file.
  * @throws ModelFormatError, with the byte offset, on a file that is damaged or not a model; nothing larger than the
- *   file is allocated before it is known to be one. UsageError on a path in a browser, which has no files.
+ *   file is allocated before it is known to be one. UsageError on a path in a browser, which has no files. The error
+ *   of the file system when the file cannot be read.
  */
 export async function loadModel(source: string | Uint8Array | ArrayBuffer): Promise<Model> {
   if (source instanceof ArrayBuffer) return decodeModel(new Uint8Array(source));

@@ -11,7 +11,7 @@ import { ParameterLayout, type WeightTensor } from './parameters.ts';
 import { type Prediction, Predictor } from './predictor.ts';
 
 export interface SequentialOptions {
-  /** Dimensions of one row of the input, without the batch. */
+  /** Dimensions of one row of the input, without the batch: [784], [28, 28]. */
   inputShape: readonly number[];
   /** Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0. */
   seed?: number;
@@ -153,14 +153,14 @@ export class Model {
   /**
    * The outputs for rows of input.
    * @param x Rows in the input shape.
-   * @returns data [rows, …output shape].
+   * @returns data [rows, …output shape], row-major.
    * @throws UsageError on another shape or on numbers that are not finite.
    */
   async predict(x: ArrayInput): Promise<Prediction> {
     return this.predictSync(x);
   }
 
-  /** `predict` at once: it blocks for as long as it computes. */
+  /** `predict` at once: it blocks for as long as it computes. Arguments, result and errors are the same. */
   predictSync(x: ArrayInput): Prediction {
     this.#predictor ??= new Predictor(this);
     return this.#predictor.run(x);
@@ -201,7 +201,8 @@ export class Model {
 
   /**
    * Writes `toBytes()` to a file (Node), atomically: the old file stays whole if anything fails.
-   * @throws UsageError in a browser, which has no files: keep or send `toBytes()` there.
+   * @throws UsageError in a browser, which has no files: keep or send `toBytes()` there. Error, naming the path, when
+   *   the file cannot be written.
    */
   async save(path: string): Promise<void> {
     if (typeof path !== 'string' || path === '') throw new UsageError(`save takes a path, got ${show(path)}`);
@@ -215,8 +216,9 @@ export class Model {
 }
 
 /**
- * A model of layers one after the other.
- * @throws UsageError when a layer does not fit the output of the one before it.
+ * A model of layers one after the other. Weights follow from the seed.
+ * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
+ *   one before it.
  */
 export function sequential(options: SequentialOptions, layers: readonly Layer[]): Model {
   return new Model(options, layers);

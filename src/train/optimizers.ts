@@ -3,7 +3,7 @@ import { flag, knownKeys, named, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 
 export interface OptimizerOptions {
-  /** Default 0.01 for sgd, 0.001 for the others. */
+  /** At least 0; `trainer.learningRate` changes it later. Default 0.01 for sgd, 0.001 for the others. */
   learningRate?: number;
   /** Decoupled weight decay: each step also does w -= learningRate · weightDecay · w. Default 0 (adamw: 0.01). */
   weightDecay?: number;
@@ -14,16 +14,16 @@ export interface OptimizerOptions {
 }
 
 export interface SgdOptions extends OptimizerOptions {
-  /** m = momentum · m + g; w -= learningRate · m. Default 0. */
+  /** m = momentum · m + g; w -= learningRate · m. At least 0, below 1. Default 0. */
   momentum?: number;
-  /** Nesterov's form (Sutskever et al. 2013). Default false. */
+  /** Nesterov's form, w -= learningRate · (g + momentum · m) (Sutskever et al. 2013). Default false. */
   nesterov?: boolean;
 }
 
 export interface RmspropOptions extends OptimizerOptions {
-  /** Decay of the mean square. Default 0.9. */
+  /** Decay of the mean square, at least 0, below 1. Default 0.9. */
   rho?: number;
-  /** Default 0. */
+  /** Of the divided gradients, at least 0, below 1. Default 0. */
   momentum?: number;
   /** Added to the root. Default 1e-8. */
   epsilon?: number;
@@ -32,15 +32,15 @@ export interface RmspropOptions extends OptimizerOptions {
 }
 
 export interface AdamOptions extends OptimizerOptions {
-  /** Default 0.9. */
+  /** Decay of the mean gradient, at least 0, below 1. Default 0.9. */
   beta1?: number;
-  /** Default 0.999. */
+  /** Decay of the mean square, at least 0, below 1. Default 0.999. */
   beta2?: number;
   /** Added to the root. Default 1e-8. */
   epsilon?: number;
 }
 
-/** An optimizer with its options, complete. */
+/** An optimizer with its options, complete; made by `sgd`, `rmsprop`, `adam` or `adamw`. */
 export interface Optimizer {
   readonly name: 'sgd' | 'rmsprop' | 'adam' | 'adamw';
   readonly learningRate: number;
@@ -56,6 +56,7 @@ export interface Optimizer {
   readonly epsilon: number;
 }
 
+/** A name (with the defaults of its function), or an optimizer. */
 export type OptimizerLike = Optimizer['name'] | Optimizer;
 
 const common = ['learningRate', 'weightDecay', 'clipValue', 'globalClipNorm'];
@@ -91,22 +92,34 @@ function optimizer(
   };
 }
 
-/** Gradient descent: w -= learningRate · g; with momentum, and Nesterov's form of it. */
+/**
+ * Gradient descent: w -= learningRate · g; with momentum, and Nesterov's form of it.
+ * @throws UsageError on an option out of range, or on nesterov without momentum.
+ */
 export function sgd(options: SgdOptions = {}): Optimizer {
   return optimizer('sgd', options, ['momentum', 'nesterov'], 0.01);
 }
 
-/** Divides by a running root mean square of the gradient (Hinton 2012, lecture 6e). */
+/**
+ * RMSprop: w -= learningRate · g / (sqrt(s) + epsilon), s the running mean of g² (Hinton 2012, lecture 6e).
+ * @throws UsageError on an option out of range.
+ */
 export function rmsprop(options: RmspropOptions = {}): Optimizer {
   return optimizer('rmsprop', options, ['rho', 'momentum', 'epsilon', 'centered'], 0.001);
 }
 
-/** Adam (Kingma & Ba 2015, algorithm 1). */
+/**
+ * Adam (Kingma & Ba 2015, algorithm 1); epsilon is added to the root of the corrected mean square, as there.
+ * @throws UsageError on an option out of range.
+ */
 export function adam(options: AdamOptions = {}): Optimizer {
   return optimizer('adam', options, ['beta1', 'beta2', 'epsilon'], 0.001);
 }
 
-/** Adam with decoupled weight decay (Loshchilov & Hutter 2019), on kernels and biases alike. */
+/**
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019), on kernels and biases alike. Default weightDecay 0.01.
+ * @throws UsageError on an option out of range.
+ */
 export function adamw(options: AdamOptions = {}): Optimizer {
   return optimizer('adamw', options, ['beta1', 'beta2', 'epsilon'], 0.001, 0.01);
 }

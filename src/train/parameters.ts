@@ -16,6 +16,7 @@ export interface Parameter extends ParameterSpec {
 export interface WeightTensor {
   /** `layer/kernel`, `layer/bias`, … */
   readonly name: string;
+  /** Row-major. */
   readonly data: Float32Array;
   readonly shape: readonly number[];
 }

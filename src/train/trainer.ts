@@ -20,10 +20,11 @@ export interface TrainerOptions {
   optimizer?: OptimizerLike;
   /** Reported beside the loss. Default: none. */
   metrics?: readonly MetricLike[];
-  /** Threads that train together, in Node: the same bits whatever the number. Default 1. */
+  /** Threads that train together, 1 to 64; above 1 only in Node. The same bits whatever the number. Default 1. */
   threads?: number;
 }
 
+/** What `onStep` gets. */
 export interface StepEvent {
   /** From 1. */
   readonly epoch: number;
@@ -34,6 +35,7 @@ export interface StepEvent {
   readonly loss: number;
 }
 
+/** What `onEpoch` gets. */
 export interface EpochEvent {
   /** From 1. */
   readonly epoch: number;
@@ -45,11 +47,11 @@ export interface EpochEvent {
 export interface FitOptions {
   /** Times that all rows are seen. Default 1. */
   epochs?: number;
-  /** Rows of a step. Default 32. */
+  /** Rows of a step, at most all; the last step of an epoch takes what is left. Default 32. */
   batchSize?: number;
   /** Another order of the rows in each epoch, from the model's seed. Default true. */
   shuffle?: boolean;
-  /** Evaluated after each epoch. */
+  /** Evaluated after each epoch, in its logs as `val_loss`, … Default: none. */
   validationData?: Dataset;
   /**
    * After each step, the model having the new weights; slows small models down, since every step then comes back to
@@ -69,7 +71,7 @@ export interface History {
   readonly epochs: readonly Logs[];
   /** Steps in all. */
   readonly steps: number;
-  /** Time spent training and validating. */
+  /** Time spent training and validating, callbacks included. */
   readonly seconds: number;
 }
 
@@ -102,8 +104,9 @@ export class Trainer {
   ) {}
 
   /**
-   * Prepares training.
-   * @throws UsageError on an unknown name or an option out of range.
+   * Prepares training. The model and its trainer share the weights: what `fit` trains, `model.predict` uses.
+   * @throws UsageError on an unknown name, an option out of range, a loss or metric that the model's output does not
+   *   fit, or threads above 1 outside Node.
    */
   static async create(model: Model, options: TrainerOptions): Promise<Trainer> {
     if (!(model instanceof Model)) {
@@ -208,7 +211,7 @@ export class Trainer {
     }
   }
 
-  /** Ends the trainer's threads. Without threads there is nothing to end. */
+  /** Ends the trainer's threads; it still trains, on one. Without threads there is nothing to end. */
   dispose(): void {
     this.session.engine.dispose();
   }

@@ -1,21 +1,7 @@
-import { type Activation, BiasAdd, Op, Unary, UnaryGrad } from '../../assembly/tape.ts';
+import { type Activation, Op, Unary, UnaryGrad } from '../../assembly/tape.ts';
 import { Launch, type Machine } from './machine.ts';
 
 /** What a product may do in its last pass, as instructions of their own. */
-
-/** x [rows, columns] + bias [columns] */
-export function addBias(machine: Machine, x: Float32Array, bias: Float32Array): Float32Array {
-  const launch = new Launch(machine);
-  const fields = {
-    [BiasAdd.Source]: launch.input(x),
-    [BiasAdd.Bias]: launch.input(bias),
-    [BiasAdd.Target]: launch.output(x.length),
-    [BiasAdd.Rows]: x.length / bias.length,
-    [BiasAdd.Columns]: bias.length,
-  };
-  launch.emit(Op.BiasAdd, fields, BiasAdd.Length).execute();
-  return launch.floats(fields[BiasAdd.Target], x.length);
-}
 
 /** f(x) */
 export function activate(machine: Machine, kind: Activation, alpha: number, x: Float32Array): Float32Array {
