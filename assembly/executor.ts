@@ -9,6 +9,7 @@ import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
 import { binaryHits, classHits } from './kernels/metric';
 import { optimize } from './kernels/optimizer';
+import { pool, poolGrad } from './kernels/pooling';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
@@ -30,6 +31,7 @@ function walk(p: usize): bool {
         gather(p);
         break;
       case Op.Gemm:
+      case Op.Convolution:
         gemm(p);
         break;
       case Op.ThinGemm:
@@ -91,6 +93,12 @@ function walk(p: usize): bool {
         break;
       case Op.Optimize:
         optimize(p);
+        break;
+      case Op.Pool:
+        pool(p);
+        break;
+      case Op.PoolGrad:
+        poolGrad(p);
         break;
       default:
         unreachable();

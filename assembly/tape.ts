@@ -36,6 +36,9 @@ export const enum Op {
   Guard,
   SquaredNorm,
   Optimize,
+  Convolution,
+  Pool,
+  PoolGrad,
 }
 
 export const enum Head {
@@ -71,6 +74,10 @@ export const enum GemmFlag {
   Derivative = 4,
   /** B is stored [N, K]. */
   TransposedB = 8,
+  /** Convolution only: A is the patches of an image. */
+  Patches = 16,
+  /** Convolution only: B is stored [taps, N, K / taps]. */
+  TapsOfB = 32,
 }
 
 /** C [M, N] = bias + A · B, then the activation (or times its derivative). */
@@ -94,6 +101,68 @@ export const enum Gemm {
   /** Of Gemm: ScratchBytes for each thread. */
   Scratch,
   ScratchBytes,
+  Length,
+}
+
+/**
+ * Fields of a convolution, behind those of its Gemm. Row r of A is a position of a grid, [images, Grid0, Grid1, Grid2];
+ * column k is a tap and a channel, [Taps0, Taps1, Taps2, Channels]; the element is that of the source image at
+ * (position · Mul + tap · Step + Offset) / Div in each dimension, 0 where that is outside or not a whole number.
+ */
+export const enum Patch {
+  Grid0 = 17,
+  Grid1,
+  Grid2,
+  Source0,
+  Source1,
+  Source2,
+  /** Of a patch. */
+  Channels,
+  /** Floats between neighbouring pixels of the source. */
+  Pixel,
+  Taps1,
+  Taps2,
+  Mul0,
+  Mul1,
+  Mul2,
+  Step0,
+  Step1,
+  Step2,
+  Offset0,
+  Offset1,
+  Offset2,
+  Div0,
+  Div1,
+  Div2,
+  /** Floats between the taps of B. */
+  TapB,
+  Length,
+}
+
+/** Windows over images; PoolGrad reads Gradient in the shape of the result and writes Target in that of Source. */
+export const enum Pool {
+  Source = 1,
+  Target,
+  Gradient,
+  /** 1: the mean; 0: the largest. */
+  Mean,
+  Images,
+  Channels,
+  Source0,
+  Source1,
+  Source2,
+  Grid0,
+  Grid1,
+  Grid2,
+  Taps0,
+  Taps1,
+  Taps2,
+  Stride0,
+  Stride1,
+  Stride2,
+  Before0,
+  Before1,
+  Before2,
   Length,
 }
 

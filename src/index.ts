@@ -4,6 +4,15 @@ export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
 export { ModelFormatError } from './io/errors.ts';
 export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
 export {
+  type ConvolutionOptions,
+  conv1d,
+  conv1dTranspose,
+  conv2d,
+  conv2dTranspose,
+  conv3d,
+  type TransposedOptions,
+} from './layers/convolution.ts';
+export {
   constant,
   type InitializerConfig,
   type InitializerLike,
@@ -20,11 +29,27 @@ export {
   dense,
   dropout,
   flatten,
-  type LayerOptions,
   rescaling,
   reshape,
 } from './layers/layers.ts';
+export type { LayerOptions } from './layers/options.ts';
+export {
+  averagePooling1d,
+  averagePooling2d,
+  averagePooling3d,
+  globalAveragePooling1d,
+  globalAveragePooling2d,
+  globalAveragePooling3d,
+  globalMaxPooling1d,
+  globalMaxPooling2d,
+  globalMaxPooling3d,
+  maxPooling1d,
+  maxPooling2d,
+  maxPooling3d,
+  type PoolingOptions,
+} from './layers/pooling.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
+export type { Padding, Sizes } from './layers/windows.ts';
 export type { Dataset } from './train/dataset.ts';
 export type { Logs } from './train/logs.ts';
 export {

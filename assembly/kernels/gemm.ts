@@ -13,15 +13,17 @@ import {
 import { first, last, thread, threads } from '../threads';
 import { activateRow, deriveRow } from './activation';
 import { packColumns, packPanels, packRows, turnPanels } from './pack';
+import { packPatchColumns, packPatches, packTaps } from './patches';
 import { tiles4, tiles8 } from './tiles';
 
 /*
  * C [M, N] = A [M, K] · B [K, N], single precision; A may be stored [K, M], B [N, K].
  *
- * Both operands are packed by blocks into the order in which the tiles of 4 x 8 (tiles.ts) read them (pack.ts); blocks
- * of A, and of B where A is one block, fit into the L2 cache. Every sum begins with the bias and runs over K
- * in order, a later block of K going on from the sums of the one before: neither block, tile, thread nor position changes a bit of a result. Edges are
- * computed as whole tiles in scratch: nothing outside C is touched.
+ * Both operands are packed by blocks into the order in which the tiles of 4 x 8 (tiles.ts) read them (pack.ts, and
+ * patches.ts for convolutions); blocks of A, and of B where A is one block, fit into the L2 cache. Every sum begins with
+ * the bias and runs over K in order, a later block of K going on from the sums of the one before: neither block, tile,
+ * thread nor position changes a bit of a result. Edges are computed as whole tiles in scratch: nothing outside C is
+ * touched.
  *
  *   scratch of a thread:  | block of A, [rows / 4][k][4] | edge tiles, [rows][8] | block of B, [columns / 8][k][8] |
  */
@@ -93,9 +95,15 @@ export function epilogue(p: usize, row: i32, rows: i32, column: i32, columns: i3
 
 /** Packs rows [row, row + rows) x k of block k0 of A. */
 function packA(p: usize, row: i32, rows: i32, k0: i32, k: i32, target: usize): void {
+  const flags = word(p, Gemm.Flags);
+  if (flags & GemmFlag.Patches) {
+    if (flags & GemmFlag.TransposedA) packPatchColumns(p, row, rows, k0, k, target);
+    else packPatches(p, row, rows, k0, k, target);
+    return;
+  }
   const stride = address(p, Gemm.AStride) << 2;
   const a = address(p, Gemm.A);
-  if (word(p, Gemm.Flags) & GemmFlag.TransposedA) {
+  if (flags & GemmFlag.TransposedA) {
     packColumns(a + (<usize>k0 * stride + (<usize>row << 2)), stride, rows, k, target);
   } else {
     packRows(a + (<usize>row * stride + (<usize>k0 << 2)), stride, rows, k, target);
@@ -106,8 +114,11 @@ function packA(p: usize, row: i32, rows: i32, k0: i32, k: i32, target: usize): v
 function packB(p: usize, column: i32, columns: i32, k0: i32, k: i32, target: usize): void {
   const stride = address(p, Gemm.BStride) << 2;
   const b = address(p, Gemm.B);
-  if (word(p, Gemm.Flags) & GemmFlag.TransposedB) {
-    turnPanels(b + (<usize>column * stride + (<usize>k0 << 2)), stride, columns, k, target);
+  const flags = word(p, Gemm.Flags);
+  if (flags & GemmFlag.TapsOfB) {
+    packTaps(p, b + <usize>column * stride, stride, columns, k0, k, target);
+  } else if (flags & GemmFlag.TransposedB) {
+    turnPanels(b + (<usize>column * stride + (<usize>k0 << 2)), stride, columns, k, target, (<usize>k) << 5);
   } else {
     packPanels(b + (<usize>k0 * stride + (<usize>column << 2)), stride, columns, k, target);
   }

@@ -24,7 +24,7 @@ function turn4x4(s: usize, stride: usize, d: usize, step: usize): void {
 }
 
 /** `count` (4 or fewer) rows of k floats become 4 columns, `step` bytes apart; missing ones are zero. */
-function turnRows(s: usize, stride: usize, count: i32, k: i32, d: usize, step: usize): void {
+export function turnRows(s: usize, stride: usize, count: i32, k: i32, d: usize, step: usize): void {
   if (count == 4) {
     for (; k >= 4; k -= 4, s += 16, d += step * 4) turn4x4(s, stride, d, step);
   }
@@ -96,9 +96,9 @@ function copyPanels(b: usize, stride: usize, panel: usize, target: usize): void 
   }
 }
 
-/** `columns` columns of B that is stored [columns, k]. */
-export function turnPanels(b: usize, stride: usize, columns: i32, k: i32, target: usize): void {
-  for (; columns > 0; columns -= GEMM_PANEL, b += stride << 3, target += (<usize>k) << 5) {
+/** `columns` columns of B that is stored [columns, k]; panels `panel` bytes apart. */
+export function turnPanels(b: usize, stride: usize, columns: i32, k: i32, target: usize, panel: usize): void {
+  for (; columns > 0; columns -= GEMM_PANEL, b += stride << 3, target += panel) {
     turnRows(b, stride, min<i32>(4, columns), k, target, 32);
     turnRows(b + stride * 4, stride, min<i32>(4, columns - 4), k, target + 16, 32);
   }

@@ -54,7 +54,7 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
     }
     if (typeof ruleOf(tensor).emit !== 'function') continue;
     const call: Call = { tensor, output: tensor, epilogue: {} };
-    if (isOp(tensor, 'matmul')) fuse(call, only);
+    if (ruleOf(tensor).epilogue) fuse(call, only);
     for (let t: Tensor | undefined = call.output; t && t !== tensor; t = t.inputs[0]) made.set(t, call);
     made.set(tensor, call);
     calls.push(call);
@@ -120,4 +120,7 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Guard]: 'check',
   [Op.SquaredNorm]: 'gradient norm',
   [Op.Optimize]: 'optimizer',
+  [Op.Convolution]: 'convolution',
+  [Op.Pool]: 'pooling',
+  [Op.PoolGrad]: 'gradient of pooling',
 };

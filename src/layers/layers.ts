@@ -7,14 +7,21 @@ import {
   activationConfig,
   applyActivation,
 } from './activations.ts';
+import {
+  type ConvolutionOptions,
+  conv1d,
+  conv1dTranspose,
+  conv2d,
+  conv2dTranspose,
+  conv3d,
+  type TransposedOptions,
+} from './convolution.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
+import { type LayerOptions, layerName, written } from './options.ts';
+import * as pooling from './pooling.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-
-export interface LayerOptions {
-  /** Name in messages, summaries and files; by default the type, numbered. Letters, digits, `_`, `-`, `.`. */
-  name?: string;
-}
+import type { Sizes } from './windows.ts';
 
 export interface DenseOptions extends LayerOptions {
   /** Default 'linear'. */
@@ -35,22 +42,6 @@ export interface DenseOptions extends LayerOptions {
   biasLearningRateScale?: number;
   /** False: training leaves the parameters as they are. Default true. */
   trainable?: boolean;
-}
-
-function layerName(options: LayerOptions, what: string): string | undefined {
-  const { name } = options;
-  if (name === undefined) return undefined;
-  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name)) {
-    throw new UsageError(
-      `${what}: name must be 1 to 100 letters, digits, '_', '-' or '.', got ${show(name)}`,
-    );
-  }
-  return name;
-}
-
-/** The given entries, without the undefined ones: what is written to a file. */
-function written(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }
 
 const denseKeys = [
@@ -252,6 +243,17 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   reshape: ({ shape, ...options }) => reshape(shape as number[], options as LayerOptions),
   rescaling: ({ scale, ...options }) =>
     rescaling(scale as number, options as LayerOptions & { offset?: number }),
+  conv1d: ({ filters, kernelSize, ...options }) =>
+    conv1d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
+  conv2d: ({ filters, kernelSize, ...options }) =>
+    conv2d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
+  conv3d: ({ filters, kernelSize, ...options }) =>
+    conv3d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
+  conv1dTranspose: ({ filters, kernelSize, ...options }) =>
+    conv1dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
+  conv2dTranspose: ({ filters, kernelSize, ...options }) =>
+    conv2dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
+  ...pooling,
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

@@ -27,6 +27,13 @@ export interface OpAttributes {
   lossGradient: Record<never, never>;
   classHits: { sparse: boolean };
   binaryHits: { threshold: number };
+  /** x [batch, …spatial, in], kernel [...taps, in / groups, filters] */
+  convolution: ConvolutionAttributes;
+  /** The gradient of its image; also the transposed convolution. */
+  convolutionInput: ConvolutionAttributes;
+  convolutionFilter: ConvolutionAttributes;
+  pool: PoolAttributes;
+  poolGrad: PoolAttributes;
 }
 
 export type OpName = keyof OpAttributes;
@@ -35,6 +42,30 @@ export interface ActivationAttributes {
   kind: Activation;
   /** Slope or scale of the kinds that have one. */
   alpha: number;
+}
+
+/** Numbers for three spatial dimensions; with fewer, the first ones are 1 (0 for paddings). */
+export type Triple = readonly [number, number, number];
+
+/** Windows over an image. */
+export interface WindowAttributes {
+  /** Size of the window. */
+  taps: Triple;
+  strides: Triple;
+  /** Zeros (of a pool: nothing) before the image. */
+  before: Triple;
+  /** Spatial size of the image, and of the result. */
+  image: Triple;
+  grid: Triple;
+}
+
+export interface ConvolutionAttributes extends WindowAttributes {
+  dilations: Triple;
+  groups: number;
+}
+
+export interface PoolAttributes extends WindowAttributes {
+  mean: boolean;
 }
 
 export interface LossAttributes {

@@ -72,6 +72,7 @@ export const matmul: Rules<'matmul'> = {
       ];
     },
 
+    epilogue: true,
     workspace: (tensor, batch) => {
       const size = dimensions(tensor, batch);
       return isThin(size) ? 0 : gemmScratchBytes(size);

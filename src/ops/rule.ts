@@ -65,6 +65,8 @@ export interface OpRule<K extends OpName> {
   emit: ((emitter: Emitter, call: Call<K>) => void) | 'none' | 'alias';
   /** The result may take the place of the first input when that is not needed any more. */
   inPlace?: boolean;
+  /** A bias, an activation or its derivative that follow can be done in the same call. */
+  epilogue?: boolean;
   /** Bytes of scratch of a call for each thread. */
   workspace?(tensor: Tensor<K>, batch: number): number;
 }

@@ -1,5 +1,6 @@
 import type { OpName } from '../../src/ops/attributes.ts';
 import { activations } from './activations.ts';
+import { convolution, pooling } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
@@ -7,7 +8,15 @@ import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
 
 /** One row for each operation: an operation without tests does not compile. */
-const table: Rows<OpName> = { ...sources, ...matmul, ...activations, ...elementwise, ...losses };
+const table: Rows<OpName> = {
+  ...sources,
+  ...matmul,
+  ...activations,
+  ...elementwise,
+  ...losses,
+  ...convolution,
+  ...pooling,
+};
 
 /** Variants of all operations, where their names do not matter. */
 export const cases = Object.entries(table).flatMap(([name, some]) => {
