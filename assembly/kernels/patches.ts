@@ -34,6 +34,35 @@ function zeros(count: i32, d: usize): void {
   for (; count > 0; count--, d += 16) v128.store(d, f32x4.splat(0));
 }
 
+// The line of the grid that is being packed: whether all its taps lie inside the source in dimensions 0 and 1, where its
+// first tap's line begins, and the bytes from tap to tap there. Globals, which each thread has for itself.
+let clear: bool = false;
+let lineBase: usize = 0;
+let lineStep0: usize = 0;
+let lineStep1: usize = 0;
+
+// @ts-ignore: decorator
+@inline
+function allInside(from: i32, reach: i32, div: i32, extent: i32): bool {
+  return div == 1 && min<i32>(from, from + reach) >= 0 && max<i32>(from, from + reach) < extent;
+}
+
+function enterLine(p: usize, image: i32, g0: i32, g1: i32, taps0: i32): void {
+  const step0 = word(p, Patch.Step0);
+  const step1 = word(p, Patch.Step1);
+  const i0 = g0 * word(p, Patch.Mul0) + word(p, Patch.Offset0);
+  const i1 = g1 * word(p, Patch.Mul1) + word(p, Patch.Offset1);
+  clear =
+    allInside(i0, (taps0 - 1) * step0, word(p, Patch.Div0), word(p, Patch.Source0)) &&
+    allInside(i1, (word(p, Patch.Taps1) - 1) * step1, word(p, Patch.Div1), word(p, Patch.Source1));
+  if (!clear) return;
+  const line = (<usize>word(p, Patch.Source2) * <usize>word(p, Patch.Pixel)) << 2;
+  lineStep1 = <usize>step1 * line;
+  lineStep0 = <usize>step0 * <usize>word(p, Patch.Source1) * line;
+  const index = (image * word(p, Patch.Source0) + i0) * word(p, Patch.Source1) + i1;
+  lineBase = address(p, Gemm.A) + <usize>index * line;
+}
+
 /** Rows [row, row + rows) x k of block k0 of the patches, in groups of [k][4]. */
 export function packPatches(p: usize, row: i32, rows: i32, k0: i32, k: i32, target: usize): void {
   const grid0 = word(p, Patch.Grid0);
@@ -47,7 +76,14 @@ export function packPatches(p: usize, row: i32, rows: i32, k0: i32, k: i32, targ
   rest /= grid1;
   let g0 = rest % grid0;
   let image = rest / grid0;
+  const taps0 = word(p, Gemm.K) / (word(p, Patch.Taps1) * word(p, Patch.Taps2) * word(p, Patch.Channels));
+  let entered = -1;
   for (; rows > 0; rows -= GEMM_ROWS, target += (<usize>k) << 4) {
+    const line = (image * grid0 + g0) * grid1 + g1;
+    if (line != entered) {
+      enterLine(p, image, g0, g1, taps0);
+      entered = line;
+    }
     if (whole && rows >= GEMM_ROWS && g2 + GEMM_ROWS <= grid2) {
       packRun(p, image, g0, g1, g2, k0, k, target);
       g2 += GEMM_ROWS;
@@ -115,6 +151,11 @@ function packRun(p: usize, image: i32, g0: i32, g1: i32, g2: i32, k0: i32, k: i3
   const extent = word(p, Patch.Source2);
   const from = g2 * mul + word(p, Patch.Offset2);
   const stride = <usize>mul * pixel;
+  const reach = (taps2 - 1) * step;
+  if (min<i32>(from, from + reach) >= 0 && max<i32>(from, from + reach) + 3 * mul < extent) {
+    packInside(p, image, g0, g1, from, k0, k, target);
+    return;
+  }
   let tap = k0 / channels;
   let c = k0 - tap * channels;
   let t2 = tap % taps2;
@@ -151,6 +192,70 @@ function packRun(p: usize, image: i32, g0: i32, g1: i32, g2: i32, k0: i32, k: i3
       if (left > 0) line = lineOf(p, image, g0, g1, t0, t1);
     }
   }
+}
+
+/** Four positions side by side, no tap of which leaves its line; pixels lie `step` apart from tap to tap. */
+function packInside(p: usize, image: i32, g0: i32, g1: i32, from: i32, k0: i32, k: i32, target: usize): void {
+  const channels = word(p, Patch.Channels);
+  const taps1 = word(p, Patch.Taps1);
+  const taps2 = word(p, Patch.Taps2);
+  const pixel = (<usize>word(p, Patch.Pixel)) << 2;
+  const stride = <usize>word(p, Patch.Mul2) * pixel;
+  const step = <usize>word(p, Patch.Step2) * pixel;
+  const row = taps2 * channels;
+  let at = 0;
+  let t1 = 0;
+  let t0 = 0;
+  // three divisions would cost as much as packing a patch of nine
+  if (k0) {
+    const t = k0 / row;
+    at = k0 - t * row;
+    t1 = t % taps1;
+    t0 = t / taps1;
+  }
+  while (k > 0) {
+    const count = min<i32>(row - at, k);
+    const line = clear
+      ? lineBase + <usize>t0 * lineStep0 + <usize>t1 * lineStep1
+      : lineOf(p, image, g0, g1, t0, t1);
+    if (line == 0) {
+      zeros(count, target);
+      target += (<usize>count) << 4;
+    } else {
+      const first = line + <usize>from * pixel;
+      if (step == pixel && pixel == ((<usize>channels) << 2)) {
+        // the channels of neighbouring taps lie side by side: one long run
+        target = turnFour(first + ((<usize>at) << 2), stride, count, target);
+      } else {
+        let t2 = at / channels;
+        let c = at - t2 * channels;
+        for (let left = count; left > 0; t2++, c = 0) {
+          const some = min<i32>(channels - c, left);
+          target = turnFour(first + <usize>t2 * step + ((<usize>c) << 2), stride, some, target);
+          left -= some;
+        }
+      }
+    }
+    k -= count;
+    at = 0;
+    if (++t1 == taps1) {
+      t1 = 0;
+      t0++;
+    }
+  }
+}
+
+/** `count` floats of four pixels `stride` bytes apart as rows of four; where the rows end. */
+// @ts-ignore: decorator
+@inline
+function turnFour(s: usize, stride: usize, count: i32, d: usize): usize {
+  const end = d + ((<usize>count) << 4);
+  if (stride == 4) {
+    for (; d != end; d += 16, s += 4) v128.store(d, v128.load(s));
+  } else {
+    turnRows(s, stride, 4, count, d, 16);
+  }
+  return end;
 }
 
 /** One position, as a column of its group. */

@@ -29,7 +29,7 @@ export function tiles8(
   start: usize,
   startStride: usize,
 ): void {
-  if (ASC_FEATURE_RELAXED_SIMD) fusedTiles8(a, b, c, cStride, groups, k, start, startStride);
+  if (ASC_FEATURE_RELAXED_SIMD || k < 16) plainTiles8(a, b, c, cStride, groups, k, start, startStride);
   else steppedTiles8(a, b, c, cStride, groups, k, start, startStride);
 }
 
@@ -234,7 +234,7 @@ function steppedTiles8(
   }
 }
 
-function fusedTiles8(
+function plainTiles8(
   a: usize,
   b: usize,
   c: usize,
