@@ -26,8 +26,10 @@ interface Case {
   finalOutput: Values;
 }
 
-const file = new URL('../golden/traces.json', import.meta.url);
-const { cases }: { cases: Case[] } = JSON.parse(readFileSync(file, 'utf8'));
+const cases = ['traces', 'convolution'].flatMap((name): Case[] => {
+  const file = new URL(`../golden/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')).cases;
+});
 const makers = { sgd, rmsprop, adam, adamw } as unknown as Record<string, (options: object) => Optimizer>;
 
 /** Largest |a - b| relative to |b|, where |b| is at least a thousandth of the largest of its tensor. */
