@@ -120,4 +120,9 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Guard]: 'check',
   [Op.SquaredNorm]: 'gradient norm',
   [Op.Optimize]: 'optimizer',
+  [Op.CopyRows]: 'copy of rows',
+  [Op.Maximum]: 'maximum',
+  [Op.MaximumGrad]: 'gradient of maximum',
+  [Op.RowDot]: 'dot product',
+  [Op.ScaleRows]: 'gradient of the dot product',
 };

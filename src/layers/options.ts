@@ -1,0 +1,19 @@
+import { show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+
+export interface LayerOptions {
+  /** Name in messages, summaries and files; by default the type, numbered. Letters, digits, `_`, `-`, `.`. */
+  name?: string;
+}
+
+/** The name in the options, checked. */
+export function layerName(options: LayerOptions, what: string): string | undefined {
+  const { name } = options;
+  if (name === undefined) return undefined;
+  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name)) {
+    throw new UsageError(
+      `${what}: name must be 1 to 100 letters, digits, '_', '-' or '.', got ${show(name)}`,
+    );
+  }
+  return name;
+}
