@@ -34,5 +34,7 @@ export function architectureConfig(architecture: Architecture): Config {
 }
 
 function layerConfig({ name, layer }: NamedLayer): Config {
-  return isSubModel(layer) ? { ...layer.toConfig(), name } : { type: layer.type, name, ...layer.config };
+  const own = isSubModel(layer) ? layer.toConfig() : layer.config;
+  // the name second, whether a sub-model had one of its own or not: the same bytes when it is written again
+  return Object.assign({ type: layer.type, name }, own, { name });
 }
