@@ -1,3 +1,4 @@
+import { MAX_SLOTS } from '../../assembly/tape.ts';
 import { number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { showShape } from '../ops/tensor.ts';
@@ -65,6 +66,12 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
     throw new UsageError(
       `Trainer.create: the losses of one model need one reduction: '${first.output.name}' has ` +
         `'${first.loss.reduction}', '${other.output.name}' has '${other.loss.reduction}'`,
+    );
+  }
+  const reported = logNames(objectives).length;
+  if (reported >= MAX_SLOTS) {
+    throw new UsageError(
+      `Trainer.create: at most ${MAX_SLOTS - 1} losses of outputs and metrics can be reported, these are ${reported}`,
     );
   }
   return objectives;

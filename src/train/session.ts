@@ -48,7 +48,7 @@ export class Session {
   readonly #parameters: number;
   readonly #gradients: number;
   readonly #states: readonly number[];
-  #partials = 0;
+  readonly #partials: number;
   readonly #evaluation = new Map<string, Program>();
   /** What is trained, and what follows from it. */
   #trainable: readonly boolean[] = [];
@@ -69,7 +69,9 @@ export class Session {
     this.#parameters = arena.allocate(bytes);
     this.#gradients = arena.allocate(bytes);
     this.#states = kernelOf(optimizer).states.map((used) => (used ? arena.allocate(bytes) : 0));
-    this.#follow();
+    // enough for any segments: joining neighbours, whose padding fills no chunk of its own, takes no more
+    const chunks = model.layout.list.reduce((sum, { count }) => sum + Math.ceil(count / NORM_CHUNK), 0);
+    this.#partials = arena.allocate(chunks * 8);
     this.#rate = optimizer.learningRate;
   }
 
@@ -161,12 +163,10 @@ export class Session {
   /** Layers may have been frozen or unfrozen: programs that know nothing of it are compiled anew. */
   #follow(): void {
     const trainable = this.model.trainable();
-    if (this.#partials && trainable.every((trained, i) => trained === this.#trainable[i])) return;
-    const { arena } = this.engine;
+    const same = trainable.every((trained, i) => trained === this.#trainable[i]);
+    if (same && trainable.length === this.#trainable.length) return;
     this.#trainable = trainable;
     this.#segments = segmentsOf(this.model.layout.list, trainable);
-    if (this.#partials) arena.free(this.#partials);
-    this.#partials = arena.allocate(partialCount(this.#segments) * 8);
     for (const program of this.#evaluation.values()) program.dispose();
     this.#evaluation.clear();
     // its counters go on in the next program

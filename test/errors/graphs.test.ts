@@ -157,6 +157,16 @@ describe('graphs', () => {
       "metrics takes a record by the names of the outputs, such as { a: ['accuracy'] }",
     ],
     [
+      'more outputs than sums',
+      () => {
+        const x = anyInput();
+        const outputs = Array.from({ length: 16 }, () => dense(1)(x));
+        const loss = outputs.map(() => 'meanSquaredError' as const);
+        return Trainer.create(model({ inputs: x, outputs }), { loss });
+      },
+      'Trainer.create: at most 15 losses of outputs and metrics can be reported, these are 16',
+    ],
+    [
       'two reductions',
       () => create({ loss: { ...losses, size: { name: 'meanSquaredError', reduction: 'sum' } } }),
       "'kind' has 'mean', 'size' has 'sum'",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dense, input, model, sequential, Trainer } from '../../src/index.ts';
+import { adam, dense, input, model, sequential, Trainer } from '../../src/index.ts';
 import { decodeModel } from '../../src/train/model-file.ts';
 import { matrix, pair, pairData } from './support.ts';
 
@@ -21,6 +21,22 @@ describe('freezing', () => {
     await trainer.fit(pairData());
     const after = weightsOf(net);
     expect(Object.keys(after).filter((name) => after[name]!.join() === frozen[name]!.join())).toEqual([]);
+  });
+
+  it('while training takes hold with the next fit, norm clipping and validation included', async () => {
+    const run = async (freezeAt: number) => {
+      const net = pair();
+      const trainer = await Trainer.create(net, {
+        loss: { kind: 'crossEntropy', size: 'meanSquaredError' },
+        optimizer: adam({ globalClipNorm: 0.1 }),
+      });
+      const onEpoch = ({ epoch }: { epoch: number }) => {
+        if (epoch === freezeAt) net.freeze('left');
+      };
+      await trainer.fit(pairData(), { epochs: 4, validationData: pairData(), onEpoch });
+      return weightsOf(net);
+    };
+    expect(await run(1)).toEqual(await run(4));
   });
 
   it('works on all layers at once, and is written to the file', async () => {
