@@ -5,10 +5,10 @@ import { COLUMNS, ELEMENTS, matrix, ROWS, type Rows, type Size, tensor } from '.
 
 const magnitudes = (x: Numbers): number[] => make(x.length, (i) => Math.abs(x[i]!));
 
-/** Numbers of a row of each part: along axis 1 of [batch, c] and [batch, 2], or of [batch, c, 3] and [batch, 2, 3]. */
+/** Numbers that lie together in each part, `inner` for an entry of the axis. */
 const widths = ({ columns }: Size, inner: number): number[] => [columns * inner, 2 * inner, inner];
 
-/** Parts of 1 to 3 numbers for each row side by side; a third of the operands has ties. */
+/** Three parts that are put together along axis 1. */
 const parts = (inner: readonly number[], size: Size, random: () => number) =>
   [size.columns, 2, 1].map((n) => tensor([BATCH, n, ...inner], size.rows, (count) => uniform(random, count)));
 
