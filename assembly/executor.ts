@@ -7,6 +7,7 @@ import { gather } from './kernels/gather';
 import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
+import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/merge';
 import { binaryHits, classHits } from './kernels/metric';
 import { optimize } from './kernels/optimizer';
 import { pool, poolGrad } from './kernels/pooling';
@@ -99,6 +100,21 @@ function walk(p: usize): bool {
         break;
       case Op.PoolGrad:
         poolGrad(p);
+        break;
+      case Op.CopyRows:
+        copyRows(p);
+        break;
+      case Op.Maximum:
+        maximum(p);
+        break;
+      case Op.MaximumGrad:
+        maximumGrad(p);
+        break;
+      case Op.RowDot:
+        rowDot(p);
+        break;
+      case Op.ScaleRows:
+        scaleRows(p);
         break;
       default:
         unreachable();

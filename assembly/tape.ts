@@ -39,6 +39,11 @@ export const enum Op {
   Convolution,
   Pool,
   PoolGrad,
+  CopyRows,
+  Maximum,
+  MaximumGrad,
+  RowDot,
+  ScaleRows,
 }
 
 export const enum Head {
@@ -481,3 +486,53 @@ export const enum Program {
 export const MAX_SLOTS = 16;
 /** One record: Slots float64 sums, MAX_SLOTS reserved. */
 export const RECORD_BYTES = MAX_SLOTS * 8;
+
+/** Target[r, :] = Source[r, :], Columns wide; strides in floats. */
+export const enum CopyRows {
+  Source = 1,
+  SourceStride,
+  Target,
+  TargetStride,
+  Rows,
+  Columns,
+  Length,
+}
+
+/** y = max(a, b). */
+export const enum Maximum {
+  A = 1,
+  B,
+  Target,
+  Count,
+  Length,
+}
+
+/** da = dy where a > b, half of it where they are equal. */
+export const enum MaximumGrad {
+  Gradient = 1,
+  A,
+  B,
+  Target,
+  Count,
+  Length,
+}
+
+/** y [rows] = sum over the columns of a · b. */
+export const enum RowDot {
+  A = 1,
+  B,
+  Target,
+  Rows,
+  Columns,
+  Length,
+}
+
+/** y [rows, columns] = x · scale [rows]. */
+export const enum ScaleRows {
+  Source = 1,
+  Scale,
+  Target,
+  Rows,
+  Columns,
+  Length,
+}

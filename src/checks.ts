@@ -5,6 +5,8 @@ import { UsageError } from './errors.ts';
 /** A value in a message: short, whatever it is. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'`;
+  if (typeof value === 'function' && 'config' in value && 'type' in value)
+    return `a layer of type '${value.type}'`;
   if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function';
   if (ArrayBuffer.isView(value)) return value.constructor.name;
   if (Array.isArray(value)) {

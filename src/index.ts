@@ -22,7 +22,7 @@ export {
   randomUniform,
   truncatedNormal,
 } from './layers/initializers.ts';
-export type { Layer } from './layers/layer.ts';
+export type { Layer, MergeLayer } from './layers/layer.ts';
 export {
   activation,
   type DenseOptions,
@@ -32,6 +32,15 @@ export {
   rescaling,
   reshape,
 } from './layers/layers.ts';
+export {
+  add,
+  average,
+  type ConcatenateOptions,
+  concatenate,
+  dot,
+  maximum,
+  multiply,
+} from './layers/merge.ts';
 export type { LayerOptions } from './layers/options.ts';
 export {
   averagePooling1d,
@@ -49,6 +58,7 @@ export {
   type PoolingOptions,
 } from './layers/pooling.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
+export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
 export type { Padding, Sizes } from './layers/windows.ts';
 export type { Dataset } from './train/dataset.ts';
 export type { Logs } from './train/logs.ts';
@@ -63,8 +73,9 @@ export {
   type Reduction,
 } from './train/losses.ts';
 export { accuracy, binaryAccuracy, type Metric, type MetricLike } from './train/metrics.ts';
-export { type Model, type SequentialOptions, sequential } from './train/model.ts';
+export type { Model } from './train/model.ts';
 export { loadModel } from './train/model-file.ts';
+export { input, type ModelOptions, model, type SequentialOptions, sequential } from './train/models.ts';
 export {
   type AdamOptions,
   adam,

@@ -66,8 +66,18 @@ function manySteps({ session }: Trainer, spec: StepCase, { x, labels }: StepData
       ? toColumn({ data: labels, shape: [rows, 1] }, 'y')
       : toClasses({ data: labels, shape: [rows] }, classes, 'y');
   session.push();
-  const program = session.trainingProgram(loss === 'binary' ? 'dense' : 'classes', batch);
-  program.start({ ...session.load(xs, ys), batchSize: batch, shuffle: false });
+  const program = session.trainingProgram([loss === 'binary' ? 'dense' : 'classes'], batch);
+  program.start({
+    ...session.load({
+      columns: new Map([
+        ['x', xs],
+        ['y', ys],
+      ]),
+      rows,
+    }),
+    batchSize: batch,
+    shuffle: false,
+  });
   return {
     run(steps) {
       for (let left = steps; left > 0; ) {

@@ -123,4 +123,9 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Convolution]: 'convolution',
   [Op.Pool]: 'pooling',
   [Op.PoolGrad]: 'gradient of pooling',
+  [Op.CopyRows]: 'copy of rows',
+  [Op.Maximum]: 'maximum',
+  [Op.MaximumGrad]: 'gradient of maximum',
+  [Op.RowDot]: 'dot product',
+  [Op.ScaleRows]: 'gradient of the dot product',
 };

@@ -5,24 +5,28 @@ import type { Tensor } from '../ops/tensor.ts';
 import type { Graph } from './graph.ts';
 
 /**
- * Reverse-mode differentiation as graph: adds the operations that compute the gradient of the mean (or sum) of `loss`
- * with respect to each of `wanted`, in the order of `wanted`; undefined where the loss does not depend on it. Gradients
- * that nobody asked for are traced too; the schedule leaves out what nothing reads.
+ * Reverse-mode differentiation as graph: adds the operations that compute the gradient of the mean (or sum) of the
+ * losses, times their weights, with respect to each of `wanted`, in the order of `wanted`; undefined where no loss
+ * depends on it. Gradients that nobody asked for are traced too; the schedule leaves out what nothing reads.
  */
 export function gradients(
   graph: Graph,
-  loss: Tensor,
+  losses: ReadonlyMap<Tensor, number>,
   wanted: readonly Tensor[],
 ): readonly (Tensor | undefined)[] {
   const needed = dependents(graph, wanted);
   const found = new Map<Tensor, Tensor>();
-  for (const tensor of graph.tensors.slice(0, loss.id + 1).reverse()) {
+  const end = Math.max(...Array.from(losses.keys(), ({ id }) => id)) + 1;
+  for (const tensor of graph.tensors.slice(0, end).reverse()) {
     if (!needed.has(tensor)) continue;
-    const dy = tensor === loss ? loss : found.get(tensor);
+    const weight = losses.get(tensor) ?? 1;
+    const dy = losses.has(tensor) ? tensor : found.get(tensor);
     const { gradient } = rules[tensor.op] as OpRule<Tensor['op']>;
     if (!dy || gradient === 'none') continue;
-    for (const [of, d] of gradient(graph, tensor, dy)) {
+    for (const [of, whole] of gradient(graph, tensor, dy)) {
       if (!needed.has(of)) continue;
+      const d =
+        weight === 1 ? whole : graph.add('affine', [whole], { scale: weight, offset: 0 }, tensor.layer);
       const before = found.get(of);
       found.set(of, before ? graph.add('binary', [before, d], { kind: BinaryKind.Add }, of.layer) : d);
     }

@@ -10,8 +10,8 @@ import {
   kernelAndBias,
   kernelConfig,
 } from './kernel.ts';
-import type { Layer } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
+import { type CallableLayer, callable } from './symbolic.ts';
 import {
   checkImage,
   type Padding,
@@ -44,17 +44,17 @@ const KEYS = ['name', 'strides', 'padding', 'dilationRate', 'groups', ...KERNEL_
  * @param kernelSize Steps that a window covers.
  * @throws UsageError on an unknown name or an option out of range; when the model is made, on an input that does not fit.
  */
-export function conv1d(filters: number, kernelSize: Sizes, options: ConvolutionOptions = {}): Layer {
+export function conv1d(filters: number, kernelSize: Sizes, options: ConvolutionOptions = {}): CallableLayer {
   return convolutionLayer('conv1d', 1, filters, kernelSize, options);
 }
 
 /** Convolution over images, [batch, height, width, channels]; kernel [height, width, channels / groups, filters]. */
-export function conv2d(filters: number, kernelSize: Sizes, options: ConvolutionOptions = {}): Layer {
+export function conv2d(filters: number, kernelSize: Sizes, options: ConvolutionOptions = {}): CallableLayer {
   return convolutionLayer('conv2d', 2, filters, kernelSize, options);
 }
 
 /** Convolution over volumes, [batch, depth, height, width, channels]; kernel [depth, height, width, channels / groups, filters]. */
-export function conv3d(filters: number, kernelSize: Sizes, options: ConvolutionOptions = {}): Layer {
+export function conv3d(filters: number, kernelSize: Sizes, options: ConvolutionOptions = {}): CallableLayer {
   return convolutionLayer('conv3d', 3, filters, kernelSize, options);
 }
 
@@ -64,7 +64,7 @@ function convolutionLayer(
   filters: number,
   kernelSize: Sizes,
   options: ConvolutionOptions,
-): Layer {
+): CallableLayer {
   integer(filters, `${type}: filters`, 1);
   knownKeys(options, KEYS, type);
   const name = layerName(options, type);
@@ -84,7 +84,7 @@ function convolutionLayer(
     groups,
   });
 
-  return {
+  return callable({
     type,
     name,
     config: written({ filters, kernelSize: size, strides, padding, dilationRate, groups, ...kernel }),
@@ -104,7 +104,7 @@ function convolutionLayer(
       const y = graph.add('convolution', [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
-  };
+  });
 }
 
 export interface TransposedOptions extends LayerOptions, KernelOptions {
@@ -115,7 +115,11 @@ export interface TransposedOptions extends LayerOptions, KernelOptions {
 }
 
 /** Transposed convolution over time, [batch, steps, channels] to [batch, more steps, filters]; kernel [size, filters, channels]. */
-export function conv1dTranspose(filters: number, kernelSize: Sizes, options: TransposedOptions = {}): Layer {
+export function conv1dTranspose(
+  filters: number,
+  kernelSize: Sizes,
+  options: TransposedOptions = {},
+): CallableLayer {
   return transposedLayer('conv1dTranspose', 1, filters, kernelSize, options);
 }
 
@@ -124,7 +128,11 @@ export function conv1dTranspose(filters: number, kernelSize: Sizes, options: Tra
  * [batch, height, width, channels] to [batch, height · stride …, width · stride …, filters]; kernel [height, width,
  * filters, channels].
  */
-export function conv2dTranspose(filters: number, kernelSize: Sizes, options: TransposedOptions = {}): Layer {
+export function conv2dTranspose(
+  filters: number,
+  kernelSize: Sizes,
+  options: TransposedOptions = {},
+): CallableLayer {
   return transposedLayer('conv2dTranspose', 2, filters, kernelSize, options);
 }
 
@@ -134,7 +142,7 @@ function transposedLayer(
   filters: number,
   kernelSize: Sizes,
   options: TransposedOptions,
-): Layer {
+): CallableLayer {
   integer(filters, `${type}: filters`, 1);
   knownKeys(options, ['name', 'strides', 'padding', ...KERNEL_KEYS], type);
   const name = layerName(options, type);
@@ -155,7 +163,7 @@ function transposedLayer(
     return { ...of, dilations: triple(ones, 1), groups: 1 };
   };
 
-  return {
+  return callable({
     type,
     name,
     config: written({ filters, kernelSize: size, strides, padding, ...kernel }),
@@ -170,5 +178,5 @@ function transposedLayer(
       const y = graph.add('convolutionInput', [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
-  };
+  });
 }

@@ -36,3 +36,15 @@ export interface Layer {
   parameters(shape: Shape, name: string): readonly ParameterSpec[];
   call(x: Tensor, context: CallContext): Tensor;
 }
+
+/** A layer of several inputs and no parameters. */
+export interface MergeLayer {
+  readonly type: string;
+  /** JSON that makes the same layer again. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly name?: string | undefined;
+  /** How many inputs it takes. */
+  readonly least: number;
+  readonly most: number;
+  merge(inputs: readonly Tensor[], graph: Graph): Tensor;
+}

@@ -21,6 +21,7 @@ import type { Layer } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
+import { type CallableLayer, callable } from './symbolic.ts';
 import type { Sizes } from './windows.ts';
 
 export interface DenseOptions extends LayerOptions {
@@ -63,7 +64,7 @@ const denseKeys = [
  * @param units Outputs, at least 1.
  * @throws UsageError on an unknown name or an option out of range.
  */
-export function dense(units: number, options: DenseOptions = {}): Layer {
+export function dense(units: number, options: DenseOptions = {}): CallableLayer {
   const what = 'dense';
   integer(units, `${what}: units`, 1);
   knownKeys(options, denseKeys, what);
@@ -84,7 +85,7 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
     number(options[key] ?? 1, `${what}: ${key}`, { min: 0 });
   const kernelLearningRateScale = scale('kernelLearningRateScale');
   const biasLearningRateScale = scale('biasLearningRateScale');
-  return {
+  return callable({
     type: 'dense',
     name,
     config: written({
@@ -131,7 +132,7 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
       if (bias) y = graph.add('biasAdd', [y, bias], {});
       return applyActivation(graph, y, activation);
     },
-  };
+  });
 }
 
 /**
@@ -139,16 +140,16 @@ export function dense(units: number, options: DenseOptions = {}): Layer {
  * @param kind A name, or an object with its option.
  * @throws UsageError on an unknown name or an option out of range.
  */
-export function activation(kind: ActivationLike, options: LayerOptions = {}): Layer {
+export function activation(kind: ActivationLike, options: LayerOptions = {}): CallableLayer {
   knownKeys(options, ['name'], 'activation');
   const config: ActivationConfig = activationConfig(kind, 'activation');
-  return {
+  return callable({
     type: 'activation',
     name: layerName(options, 'activation'),
     config: { activation: config },
     parameters: () => [],
     call: (x, { graph }) => applyActivation(graph, x, config),
-  };
+  });
 }
 
 /**
@@ -157,23 +158,23 @@ export function activation(kind: ActivationLike, options: LayerOptions = {}): La
  * @param rate At least 0, below 1.
  * @throws UsageError on a rate out of range.
  */
-export function dropout(rate: number, options: LayerOptions = {}): Layer {
+export function dropout(rate: number, options: LayerOptions = {}): CallableLayer {
   knownKeys(options, ['name'], 'dropout');
   number(rate, 'dropout: rate', { min: 0, below: 1 });
-  return {
+  return callable({
     type: 'dropout',
     name: layerName(options, 'dropout'),
     config: { rate },
     parameters: () => [],
     call: (x, { graph, training, stream }) =>
       training && rate > 0 ? graph.add('dropout', [x], { rate, stream }) : x,
-  };
+  });
 }
 
 /** All dimensions but the batch become one: x [batch, a, b, …], y [batch, a · b · …]. */
-export function flatten(options: LayerOptions = {}): Layer {
+export function flatten(options: LayerOptions = {}): CallableLayer {
   knownKeys(options, ['name'], 'flatten');
-  return {
+  return callable({
     type: 'flatten',
     name: layerName(options, 'flatten'),
     config: {},
@@ -182,7 +183,7 @@ export function flatten(options: LayerOptions = {}): Layer {
       const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
       return x.shape.length === 2 ? x : graph.add('reshape', [x], { shape: [size] });
     },
-  };
+  });
 }
 
 /**
@@ -190,11 +191,11 @@ export function flatten(options: LayerOptions = {}): Layer {
  * @param shape Dimensions without the batch; one may be -1 and is found from the others.
  * @throws UsageError when the elements do not fill the shape; that is known when `sequential` gets the layer.
  */
-export function reshape(shape: readonly number[], options: LayerOptions = {}): Layer {
+export function reshape(shape: readonly number[], options: LayerOptions = {}): CallableLayer {
   knownKeys(options, ['name'], 'reshape');
   dimensions(shape, 'reshape: shape', -1);
   if (shape.filter((d) => d === -1).length > 1) throw new UsageError('reshape: only one dimension may be -1');
-  return {
+  return callable({
     type: 'reshape',
     name: layerName(options, 'reshape'),
     config: { shape: [...shape] },
@@ -211,24 +212,24 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): L
       }
       return graph.add('reshape', [x], { shape: complete });
     },
-  };
+  });
 }
 
 /**
  * y = x · scale + offset, e.g. `rescaling(1 / 255)` for bytes of an image. Default offset 0.
  * @throws UsageError on a number that is not finite.
  */
-export function rescaling(scale: number, options: LayerOptions & { offset?: number } = {}): Layer {
+export function rescaling(scale: number, options: LayerOptions & { offset?: number } = {}): CallableLayer {
   knownKeys(options, ['name', 'offset'], 'rescaling');
   number(scale, 'rescaling: scale');
   const offset = number(options.offset ?? 0, 'rescaling: offset');
-  return {
+  return callable({
     type: 'rescaling',
     name: layerName(options, 'rescaling'),
     config: { scale, offset },
     parameters: () => [],
     call: (x, { graph }) => graph.add('affine', [x], { scale, offset }),
-  };
+  });
 }
 
 type Config = Readonly<Record<string, unknown>>;

@@ -7,7 +7,7 @@ export interface LayerOptions {
   name?: string;
 }
 
-/** The given name, checked. */
+/** The name in the options, checked. */
 export function layerName(options: LayerOptions, what: string): string | undefined {
   const { name } = options;
   if (name === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { knownKeys } from '../checks.ts';
 import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
-import type { Layer } from './layer.ts';
 import { type LayerOptions, layerName } from './options.ts';
+import { type CallableLayer, callable } from './symbolic.ts';
 import {
   checkImage,
   type Padding,
@@ -21,14 +21,19 @@ export interface PoolingOptions extends LayerOptions {
   padding?: Padding;
 }
 
-function poolingLayer(type: string, dimensions: number, mean: boolean, options: PoolingOptions): Layer {
+function poolingLayer(
+  type: string,
+  dimensions: number,
+  mean: boolean,
+  options: PoolingOptions,
+): CallableLayer {
   knownKeys(options, ['name', 'poolSize', 'strides', 'padding'], type);
   const name = layerName(options, type);
   const poolSize = sizesOption(options.poolSize ?? 2, dimensions, `${type}: poolSize`);
   const strides = sizesOption(options.strides ?? poolSize, dimensions, `${type}: strides`);
   const padding = paddingOption(options.padding ?? 'valid', type);
   const ones = poolSize.map(() => 1);
-  return {
+  return callable({
     type,
     name,
     config: { poolSize, strides, padding },
@@ -40,42 +45,42 @@ function poolingLayer(type: string, dimensions: number, mean: boolean, options: 
       const where = windows(x.shape, poolSize, strides, ones, padding, graph.layer);
       return graph.add('pool', [x], { ...where, mean }) as unknown as Tensor;
     },
-  };
+  });
 }
 
 /** The largest of each window over time, per channel; of equal ones the first gets the gradient. */
-export function maxPooling1d(options: PoolingOptions = {}): Layer {
+export function maxPooling1d(options: PoolingOptions = {}): CallableLayer {
   return poolingLayer('maxPooling1d', 1, false, options);
 }
 
 /** The largest of each window of an image, per channel; of equal ones the first gets the gradient. */
-export function maxPooling2d(options: PoolingOptions = {}): Layer {
+export function maxPooling2d(options: PoolingOptions = {}): CallableLayer {
   return poolingLayer('maxPooling2d', 2, false, options);
 }
 
 /** The largest of each window of a volume, per channel; of equal ones the first gets the gradient. */
-export function maxPooling3d(options: PoolingOptions = {}): Layer {
+export function maxPooling3d(options: PoolingOptions = {}): CallableLayer {
   return poolingLayer('maxPooling3d', 3, false, options);
 }
 
 /** The mean of each window over time, per channel. */
-export function averagePooling1d(options: PoolingOptions = {}): Layer {
+export function averagePooling1d(options: PoolingOptions = {}): CallableLayer {
   return poolingLayer('averagePooling1d', 1, true, options);
 }
 
 /** The mean of each window of an image, per channel. */
-export function averagePooling2d(options: PoolingOptions = {}): Layer {
+export function averagePooling2d(options: PoolingOptions = {}): CallableLayer {
   return poolingLayer('averagePooling2d', 2, true, options);
 }
 
 /** The mean of each window of a volume, per channel. */
-export function averagePooling3d(options: PoolingOptions = {}): Layer {
+export function averagePooling3d(options: PoolingOptions = {}): CallableLayer {
   return poolingLayer('averagePooling3d', 3, true, options);
 }
 
-function globalLayer(type: string, dimensions: number, mean: boolean, options: LayerOptions): Layer {
+function globalLayer(type: string, dimensions: number, mean: boolean, options: LayerOptions): CallableLayer {
   knownKeys(options, ['name'], type);
-  return {
+  return callable({
     type,
     name: layerName(options, type),
     config: {},
@@ -90,35 +95,35 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
       const y = graph.add('pool', [x], { ...where, taps: triple(size, 1), mean });
       return graph.add('reshape', [y as unknown as Tensor], { shape: [lastOf(x.shape)] });
     },
-  };
+  });
 }
 
 /** The largest of all steps: [batch, steps, channels] to [batch, channels]. */
-export function globalMaxPooling1d(options: LayerOptions = {}): Layer {
+export function globalMaxPooling1d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalMaxPooling1d', 1, false, options);
 }
 
 /** The largest of all pixels: [batch, height, width, channels] to [batch, channels]. */
-export function globalMaxPooling2d(options: LayerOptions = {}): Layer {
+export function globalMaxPooling2d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalMaxPooling2d', 2, false, options);
 }
 
 /** The largest of a volume: [batch, depth, height, width, channels] to [batch, channels]. */
-export function globalMaxPooling3d(options: LayerOptions = {}): Layer {
+export function globalMaxPooling3d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalMaxPooling3d', 3, false, options);
 }
 
 /** The mean of all steps: [batch, steps, channels] to [batch, channels]. */
-export function globalAveragePooling1d(options: LayerOptions = {}): Layer {
+export function globalAveragePooling1d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalAveragePooling1d', 1, true, options);
 }
 
 /** The mean of all pixels: [batch, height, width, channels] to [batch, channels]. */
-export function globalAveragePooling2d(options: LayerOptions = {}): Layer {
+export function globalAveragePooling2d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalAveragePooling2d', 2, true, options);
 }
 
 /** The mean of a volume: [batch, depth, height, width, channels] to [batch, channels]. */
-export function globalAveragePooling3d(options: LayerOptions = {}): Layer {
+export function globalAveragePooling3d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalAveragePooling3d', 3, true, options);
 }

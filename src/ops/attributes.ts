@@ -34,6 +34,18 @@ export interface OpAttributes {
   convolutionFilter: ConvolutionAttributes;
   pool: PoolAttributes;
   poolGrad: PoolAttributes;
+  /** Inputs one after the other along an axis; the batch is axis 0 and cannot be one. */
+  concatenate: { axis: number };
+  /** `size` entries of an axis, from `from` on: the gradient of a part of a concatenation. */
+  slice: { axis: number; from: number; size: number };
+  /** The larger of two, elementwise. */
+  maximum: Record<never, never>;
+  /** dy where a > b, half of it where they are equal. */
+  maximumGrad: Record<never, never>;
+  /** Dot product over the last axis, which becomes 1. */
+  rowDot: Record<never, never>;
+  /** x times one number for each row. */
+  scaleRows: Record<never, never>;
 }
 
 export type OpName = keyof OpAttributes;

@@ -3,6 +3,7 @@ import { convolution } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
+import { merge } from './merge.ts';
 import { pooling } from './pooling.ts';
 import type { Rules } from './rule.ts';
 import { sources } from './sources.ts';
@@ -16,4 +17,5 @@ export const rules: Rules = {
   ...losses,
   ...convolution,
   ...pooling,
+  ...merge,
 };

@@ -1,34 +1,40 @@
 import { show } from '../checks.ts';
 import { type ArrayInput, type Column, checkRange, toClasses, toColumn } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
-import { showShape } from '../ops/tensor.ts';
-import { type Loss, takesClasses } from './losses.ts';
+import type { Port } from './architecture.ts';
+import { takesClasses } from './losses.ts';
 import type { Model } from './model.ts';
+import type { Objective } from './objectives.ts';
+import { byPort } from './ports.ts';
+import type { ModelInput } from './predictor.ts';
 
 /** Rows and what they should give, as many of one as of the other. Copied when it is given. */
 export interface Dataset {
-  /** [rows, …inputShape]. Every number must be finite; bytes stay bytes. */
-  x: ArrayInput;
+  /** [rows, …inputShape]. Every number must be finite; bytes stay bytes. Of several inputs a list or a record. */
+  x: ModelInput;
   /**
    * Targets: [rows, …output shape], for a single output also [rows]; for crossEntropy classes (integers from 0,
-   * [rows] where the output is [classes]) or weights for each class.
+   * [rows] where the output is [classes]) or weights for each class. Of several outputs a list or a record.
    */
-  y: ArrayInput;
+  y: ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
 }
 
 /** Targets as the loss takes them: class numbers, or values in the shape of the output. */
 export type TargetForm = 'classes' | 'dense';
 
-/** Data that fit a model and its loss. */
+/** Data that fit a model and its losses. */
 export interface CheckedDataset {
-  readonly x: Column;
-  readonly y: Column;
-  readonly form: TargetForm;
+  /** By the names that programs use: inputs, then targets. */
+  readonly columns: ReadonlyMap<string, Column>;
+  readonly rows: number;
+  /** Of the targets of each output. */
+  readonly forms: readonly TargetForm[];
 }
 
-/** Checks data against a model and a loss; `what` names the call in messages. */
+/** Checks data against a model and what it is trained for; `what` names the call in messages. */
 export function checkedDataset(
-  { model, loss }: { model: Model; loss: Loss },
+  model: Model<unknown>,
+  objectives: readonly Objective[],
   data: unknown,
   what: string,
 ): CheckedDataset {
@@ -39,23 +45,52 @@ export function checkedDataset(
         (missing ? `${'x' in data ? 'y' : 'x'} is missing` : `got ${show(data)}`),
     );
   }
-  const x = toColumn(data.x, `${what}: x`);
-  checkRows(x.shape, model, `${what}: x`);
-  const target = checkedTargets(model, loss, data.y, what);
-  const [rows, targets] = [x.shape[0], target.y.shape[0]];
-  if (rows !== targets) {
-    throw new UsageError(
-      `${what}: x has ${rows} rows, y has ${targets}; each row of x needs its target in y`,
-    );
-  }
-  return { x, ...target };
+  const inputs = checkedInputs(model, data.x, what);
+  const rows = inputs[0]!.shape[0]!;
+  const columns = new Map(inputs.map((column, i) => [model.inputKey(model.inputs[i]!), column]));
+  const values = byPort<unknown>(model.outputs, model.architecture.outputForm, data.y, `${what}: y`);
+  const forms = objectives.map((objective, i) => {
+    const { key } = objective;
+    const { y, form } = checkedTargets(objective, values[i], `${what}: ${key}`);
+    const targets = y.shape[0];
+    if (rows !== targets) {
+      throw new UsageError(
+        `${what}: x has ${rows} rows, ${key} has ${targets}; each row of x needs its target in ${key}`,
+      );
+    }
+    columns.set(key, y);
+    return form;
+  });
+  return { columns, rows, forms };
 }
 
-function checkedTargets(model: Model, loss: Loss, value: unknown, what: string): Omit<CheckedDataset, 'x'> {
-  const y = toColumn(value, `${what}: y`);
-  const place = `${what}: y`;
-  const output = model.outputShape.slice(1);
-  const layer = model.layers.at(-1)!.name;
+/** The inputs as columns of equally many rows. */
+export function checkedInputs(model: Model<unknown>, x: unknown, what: string): readonly Column[] {
+  const values = byPort<unknown>(model.inputs, model.architecture.inputForm, x, `${what}: x`);
+  const columns = model.inputs.map((port, i) => {
+    const place = `${what}: ${model.inputKey(port)}`;
+    const column = toColumn(values[i], place);
+    checkRows(column.shape, model, port, place);
+    return column;
+  });
+  const rows = columns[0]!.shape[0];
+  const other = columns.findIndex(({ shape }) => shape[0] !== rows);
+  if (other > 0) {
+    const [a, b] = [model.inputs[0]!.name, model.inputs[other]!.name];
+    throw new UsageError(
+      `${what}: input '${a}' has ${rows} rows, '${b}' has ${columns[other]!.shape[0]}; they need as many`,
+    );
+  }
+  return columns;
+}
+
+function checkedTargets(
+  { output: port, layer, loss }: Objective,
+  value: unknown,
+  place: string,
+): { readonly y: Column; readonly form: TargetForm } {
+  const y = toColumn(value, place);
+  const output = port.shape.slice(1);
   const is = (shape: readonly number[]): boolean =>
     y.shape.length === shape.length + 1 && shape.every((d, i) => d === y.shape[i + 1]);
   const rowsOf = (shape: readonly number[]): string => `[${['rows', ...shape].join(', ')}]`;
@@ -83,22 +118,13 @@ function checkedTargets(model: Model, loss: Loss, value: unknown, what: string):
   return { y, form: 'dense' };
 }
 
-/** Throws unless a model's output is one that a loss can work on. */
-export function checkOutput({ outputShape, layers }: Model, loss: Loss): void {
-  if (!takesClasses(loss) || (outputShape.length > 1 && outputShape.at(-1)! > 1)) return;
-  throw new UsageError(
-    `crossEntropy needs an output for each class, at least 2; that of layer '${layers.at(-1)!.name}' has shape ` +
-      `${showShape(outputShape)}: for two classes with one output there is binaryCrossEntropy`,
-  );
-}
-
 /** Throws unless `shape` is rows of the model's input. */
-export function checkRows(shape: readonly number[], model: Model, what: string): void {
-  const row = model.inputShape;
+function checkRows(shape: readonly number[], model: Model<unknown>, port: Port, what: string): void {
+  const row = port.shape.slice(1);
   if (shape.length === row.length + 1 && row.every((d, i) => d === shape[i + 1])) return;
   const single = shape.length === row.length && row.every((d, i) => d === shape[i]);
   throw new UsageError(
-    `${what} has shape [${shape.join(', ')}], but layer '${model.layers[0]!.name}' takes the model's input, ` +
+    `${what} has shape [${shape.join(', ')}], but layer '${model.architecture.reader(port)}' takes the model's input, ` +
       `[${['rows', ...row].join(', ')}]${single ? `; a single row has shape [${[1, ...row].join(', ')}]` : ''}`,
   );
 }

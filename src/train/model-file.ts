@@ -2,8 +2,8 @@ import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { ModelFormatError } from '../io/errors.ts';
 import { decodeSafetensors } from '../io/safetensors.ts';
-import { layerFromConfig } from '../layers/layers.ts';
-import { FORMAT_KEY, FORMAT_VERSION, hasFiles, Model, type SequentialOptions } from './model.ts';
+import { FORMAT_KEY, FORMAT_VERSION, hasFiles, type Model } from './model.ts';
+import { modelFromConfig } from './model-config.ts';
 
 /**
  * Reads a model that `save` or `toBytes` wrote.
@@ -69,11 +69,7 @@ function build(json: string, at: number): Model {
       const hint = newer ? ': a newer downhill wrote it, install that to read it' : '';
       throw new UsageError(`version ${show(version)} of the model format is not known${hint}`);
     }
-    if (typeof model !== 'object' || model === null) throw new UsageError('the model is not an object');
-    const { type, layers, ...options } = model as Record<string, unknown>;
-    if (type !== 'sequential') throw new UsageError(`unknown model type ${show(type)}`);
-    if (!Array.isArray(layers)) throw new UsageError('layers is not an array');
-    return new Model(options as unknown as SequentialOptions, layers.map(layerFromConfig));
+    return modelFromConfig(model);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ModelFormatError(`the model in the metadata cannot be made: ${reason.slice(0, 400)}`, at);

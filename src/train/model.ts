@@ -1,116 +1,199 @@
-import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
-import type { ArrayInput } from '../data/arrays.ts';
+import { nearest, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
-import type { Layer, ParameterSpec } from '../layers/layer.ts';
-import { BATCH, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
+import {
+  apply,
+  type OwnedSpec,
+  type SubModel,
+  type SymbolicTensor,
+  type Tracing,
+} from '../layers/symbolic.ts';
+import type { Shape, Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
+import type { Architecture, NamedLayer, Port } from './architecture.ts';
+import { architectureConfig } from './architecture-config.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
-import { type Prediction, Predictor } from './predictor.ts';
-
-export interface SequentialOptions {
-  /** Dimensions of one row of the input, without the batch: [784], [28, 28]. */
-  inputShape: readonly number[];
-  /** Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number;
-  /**
-   * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
-   * Default false: the same bits on the same machine.
-   */
-  reproducible?: boolean;
-}
+import { byPort, inForm } from './ports.ts';
+import { type ModelInput, type Prediction, Predictor } from './predictor.ts';
+import { summarize } from './summary.ts';
 
 /** A model traced on a graph. */
 export interface Trace {
   readonly graph: Graph;
-  readonly input: Tensor;
+  readonly inputs: readonly Tensor[];
   readonly parameters: readonly Tensor[];
-  readonly output: Tensor;
+  readonly outputs: readonly Tensor[];
 }
 
-interface NamedLayer {
-  readonly name: string;
-  readonly layer: Layer;
-  /** Of its output, with the batch. */
-  readonly shape: Shape;
-  readonly parameters: number;
+/** What a model has besides its architecture, checked. */
+export interface ModelSettings {
+  readonly name: string | undefined;
+  readonly seed: number;
+  readonly reproducible: boolean;
+}
+
+/** What a model makes of symbolic tensors, in the form of its outputs. */
+export type Applied<Output> = Output extends Prediction
+  ? SymbolicTensor
+  : { [K in keyof Output]: SymbolicTensor };
+
+/** A model within this one: its weights are a part of this one's. */
+interface Part {
+  readonly model: Model<unknown>;
+  /** Of its first parameter: index, and place in floats. */
+  readonly first: number;
+  readonly offset: number;
+  /** Its version when the weights were last the same. */
+  seen: number;
 }
 
 /** Key of the architecture in a file's metadata, and the version of its form. */
 export const FORMAT_KEY = 'downhill';
 export const FORMAT_VERSION = 1;
 
-/** What a WebAssembly memory of 4 GiB can hold. */
-const MAX_FLOATS = 2 ** 30;
-
-/** Layers one after the other. Made by `sequential`. */
-export class Model {
-  readonly inputShape: readonly number[];
+/** Layers from inputs to outputs, and their weights. Made by `sequential`, `model` and `loadModel`. */
+export class Model<Output = Prediction> implements SubModel {
+  readonly name: string | undefined;
   readonly seed: number;
   readonly reproducible: boolean;
-  readonly layers: readonly NamedLayer[];
-  /** Of a result, with the batch as -1. */
-  readonly outputShape: Shape;
   readonly layout: ParameterLayout;
+  readonly #parts: readonly Part[];
+  readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
   /** Counts changes of the weights from outside a trainer. */
   #version = 0;
   #predictor: Predictor | undefined;
 
-  constructor(options: SequentialOptions, layers: readonly Layer[]) {
-    knownKeys(options, ['inputShape', 'seed', 'reproducible'], 'sequential');
-    this.inputShape = dimensions(options.inputShape, 'sequential: inputShape');
-    this.seed = integer(options.seed ?? 0, 'sequential: seed', 0, Number.MAX_SAFE_INTEGER);
-    this.reproducible = flag(options.reproducible ?? false, 'sequential: reproducible');
-    checkLayers(layers);
-    const names = uniqueNames(layers);
-    const specs: { layer: string; spec: ParameterSpec }[] = [];
-    const named: NamedLayer[] = [];
-    let total = 0;
-    const graph = new Graph();
-    let x: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
-    layers.forEach((layer, i) => {
-      const name = names[i]!;
-      graph.layer = name;
-      const own: readonly ParameterSpec[] = layer.parameters(x.shape.slice(1), name);
-      const parameters = own.map((spec, j) => {
-        specs.push({ layer: name, spec });
-        return graph.add('parameter', [], { index: specs.length - own.length + j, shape: spec.shape });
-      });
-      x = layer.call(x, { graph, parameters, training: false, stream: i });
-      const count = own.reduce((sum, { shape }) => sum + rowSize(shape), 0);
-      total += count;
-      if (Math.max(total, rowSize(x.shape.slice(1))) > MAX_FLOATS) {
-        throw new UsageError(
-          `layer '${name}': its output ${showShape(x.shape)} or the ${total.toLocaleString('en-US')} parameters so far ` +
-            'do not fit into the 4 GiB of a WebAssembly memory',
-        );
-      }
-      named.push({ name, layer, shape: x.shape, parameters: count });
+  constructor(
+    readonly architecture: Architecture,
+    settings: ModelSettings,
+  ) {
+    this.name = settings.name;
+    this.seed = settings.seed;
+    this.reproducible = settings.reproducible;
+    this.layout = new ParameterLayout(architecture.specs);
+    const { list } = this.layout;
+    this.#parts = architecture.subModels().flatMap(({ layer, first }) => {
+      const offset = list[first]?.offset ?? 0;
+      return layer instanceof Model ? [{ model: layer as Model<unknown>, first, offset, seen: -1 }] : [];
     });
-    this.layers = named;
-    this.outputShape = x.shape;
-    this.layout = new ParameterLayout(specs);
+  }
+
+  get type(): string {
+    return this.architecture.what;
+  }
+
+  get inputs(): readonly Port[] {
+    return this.architecture.inputs;
+  }
+
+  get outputs(): readonly Port[] {
+    return this.architecture.outputs;
+  }
+
+  get layers(): readonly NamedLayer[] {
+    return this.architecture.layers;
+  }
+
+  /** Dimensions of one row of the (first) input, without the batch. */
+  get inputShape(): readonly number[] {
+    return this.inputs[0]!.shape.slice(1);
+  }
+
+  /** Of a (first) result, with the batch as -1. */
+  get outputShape(): Shape {
+    return this.outputs[0]!.shape;
   }
 
   /** Traces the model on a new graph. */
   trace(training: boolean): Trace {
     const graph = new Graph();
-    const input: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
+    const inputs = this.inputs.map(
+      (port): Tensor =>
+        graph.add('input', [], { name: this.inputKey(port), shape: port.shape.slice(1), type: 'f32' }),
+    );
     const parameters = this.layout.list.map((parameter, index) =>
       graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
     );
-    let x = input;
-    let next = 0;
-    this.layers.forEach(({ layer, name }, stream) => {
-      graph.layer = name;
-      const first = next;
-      while (this.layout.list[next]?.layer === name) next++;
-      x = layer.call(x, { graph, parameters: parameters.slice(first, next), training, stream });
-    });
-    return { graph, input, parameters, output: x };
+    let streams = 0;
+    const tracing = { graph, parameters, training, nextStream: () => streams++ };
+    return { graph, inputs, parameters, outputs: this.architecture.call(inputs, tracing, '') };
+  }
+
+  /** What programs call the data of an input: x, or x.name where there are several. */
+  inputKey({ name }: Port): string {
+    return this.inputs.length === 1 ? 'x' : `x.${name}`;
+  }
+
+  /**
+   * The model as a layer of another: what it makes of symbolic tensors, given and returned as its inputs and outputs
+   * are. Both models have the same weights: what one trains, the other uses.
+   * @throws UsageError on another number of inputs, or another shape.
+   */
+  apply(
+    x: SymbolicTensor | readonly SymbolicTensor[] | Readonly<Record<string, SymbolicTensor>>,
+  ): Applied<Output> {
+    const what = `model '${this.name ?? this.type}'`;
+    const results = apply(this, byPort(this.inputs, this.architecture.inputForm, x, `${what}: inputs`));
+    return inForm(this.outputs, this.architecture.outputForm, results) as Applied<Output>;
+  }
+
+  /** Within another model. */
+  specs(name: string): readonly OwnedSpec[] {
+    return this.architecture.specs.map(({ layer, spec }) => ({ layer: `${name}/${layer}`, spec }));
+  }
+
+  callOn(xs: readonly Tensor[], tracing: Tracing, name: string): readonly Tensor[] {
+    return this.architecture.call(xs, tracing, `${name}/`);
+  }
+
+  subModels(): readonly SubModel[] {
+    return this.#parts.flatMap(({ model }) => [model, ...model.subModels()]);
+  }
+
+  /**
+   * Training leaves the weights of these layers (of a sub-model: all of its layers) as they are, from the next `fit`
+   * on; without names, all layers.
+   * @throws UsageError on a name that no layer has.
+   */
+  freeze(...names: string[]): void {
+    for (const name of this.#layerNames(names, 'freeze')) this.#frozen.add(name);
+  }
+
+  /** Undoes `freeze`; without names, for all layers. A layer made with `trainable: false` stays as it is. */
+  unfreeze(...names: string[]): void {
+    for (const name of this.#layerNames(names, 'unfreeze')) this.#frozen.delete(name);
+  }
+
+  /** Layers that `freeze` froze. */
+  get frozen(): readonly string[] {
+    return [...this.#frozen];
+  }
+
+  /** Whether each parameter is trained, in the order of the layout. */
+  trainable(): readonly boolean[] {
+    const result = this.layout.list.map(
+      ({ trainable, layer }) => trainable && !this.#frozen.has(layer.split('/', 1)[0]!),
+    );
+    for (const { model, first } of this.#parts) {
+      for (const [i, trained] of model.trainable().entries()) result[first + i] &&= trained;
+    }
+    return result;
+  }
+
+  #layerNames(names: readonly string[], what: string): readonly string[] {
+    const known = this.layers.map(({ name }) => name);
+    for (const name of names) {
+      if (known.includes(name)) continue;
+      const near = typeof name === 'string' ? nearest(name, known) : undefined;
+      throw new UsageError(
+        `${what}: the model has no layer ${show(name)}; ` +
+          (near ? `did you mean '${near}'?` : `it has ${known.slice(0, 20).join(', ')}`),
+      );
+    }
+    return names.length > 0 ? names : known;
   }
 
   /** Trainable and fixed numbers in all. */
@@ -130,67 +213,70 @@ export class Model {
   setWeights(tensors: readonly WeightTensor[]): void {
     const flat = new Float32Array(this.layout.floats);
     this.layout.join(tensors, flat);
-    this.#weights = flat;
-    this.#version++;
+    this.adopt(flat);
   }
 
   /** All weights in one range (the model's own, not a copy), made from the seed at the first use. */
   flat(): Float32Array {
-    this.#weights ??= initialWeights(this.layout, this.seed);
+    this.#weights ??= initialWeights(
+      this.layout,
+      this.seed,
+      this.#parts.map(({ first, model }) => [first, first + model.layout.list.length]),
+    );
+    for (const part of this.#parts) {
+      if (part.seen === part.model.version) continue;
+      this.#weights.set(part.model.flat(), part.offset);
+      part.seen = part.model.version;
+    }
     return this.#weights;
   }
 
+  /** Changes with the weights, those of sub-models included. */
   get version(): number {
-    return this.#version;
+    return this.#parts.reduce((sum, { model }) => sum + model.version, this.#version);
   }
 
-  /** Takes over weights from a trainer; its own copy is up to date then. */
+  /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. */
   adopt(flat: Float32Array): number {
-    this.flat().set(flat);
-    return ++this.#version;
+    this.#weights ??= new Float32Array(this.layout.floats);
+    this.#weights.set(flat);
+    for (const part of this.#parts) {
+      const { model, offset } = part;
+      part.seen = model.adopt(flat.subarray(offset, offset + model.layout.floats));
+    }
+    this.#version++;
+    return this.version;
   }
 
   /**
    * The outputs for rows of input.
-   * @param x Rows in the input shape.
-   * @returns data [rows, …output shape], row-major.
+   * @param x Rows in the input shape; of several inputs a list, or a record by their names.
+   * @returns data [rows, …output shape], row-major; of several outputs a list or a record, as the model was made.
    * @throws UsageError on another shape or on numbers that are not finite.
    */
-  async predict(x: ArrayInput): Promise<Prediction> {
+  async predict(x: ModelInput): Promise<Output> {
     return this.predictSync(x);
   }
 
   /** `predict` at once: it blocks for as long as it computes. Arguments, result and errors are the same. */
-  predictSync(x: ArrayInput): Prediction {
+  predictSync(x: ModelInput): Output {
     this.#predictor ??= new Predictor(this);
-    return this.#predictor.run(x);
+    const results = this.#predictor.run(x);
+    // `Output` was inferred from that form
+    return inForm(this.outputs, this.architecture.outputForm, results) as Output;
   }
 
-  /** A table of the layers, their output shapes and numbers of parameters. */
+  /** A table of the layers, their output shapes and numbers of parameters; of a graph also what each reads. */
   summary(): string {
-    const rows = [
-      ['layer', 'type', 'output', 'parameters'],
-      ...this.layers.map(({ name, layer, shape, parameters }) => [
-        name,
-        layer.type,
-        showShape(shape),
-        parameters.toLocaleString('en-US'),
-      ]),
-    ];
-    const widths = [0, 1, 2, 3].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
-    const lines = rows.map((row) =>
-      row.map((cell, i) => (i === 3 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  '),
-    );
-    const rule = '─'.repeat(lines[0]!.length);
-    const total = `${this.parameterCount.toLocaleString('en-US')} parameters, input ${showShape([BATCH, ...this.inputShape])}`;
-    return [lines[0], rule, ...lines.slice(1), rule, total].join('\n');
+    return summarize(this.architecture, this.parameterCount);
   }
 
   /** What `loadModel` makes the same architecture from. */
   toConfig(): Readonly<Record<string, unknown>> {
-    const layers = this.layers.map(({ name, layer }) => ({ type: layer.type, name, ...layer.config }));
-    const { inputShape, seed, reproducible } = this;
-    return { type: 'sequential', inputShape, seed, reproducible, layers };
+    const { type, name, seed, reproducible, frozen } = this;
+    const named = name === undefined ? {} : { name };
+    const cold = frozen.length === 0 ? {} : { frozen };
+    return { type, ...named, ...architectureConfig(this.architecture), seed, reproducible, ...cold };
   }
 
   /** The model as one safetensors file: weights as tensors, the architecture as JSON in its metadata. */
@@ -215,68 +301,25 @@ export class Model {
   }
 }
 
-/**
- * A model of layers one after the other. Weights follow from the seed.
- * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
- *   one before it.
- */
-export function sequential(options: SequentialOptions, layers: readonly Layer[]): Model {
-  return new Model(options, layers);
-}
-
 /** Whether there is a file system to read and write: in Node, Deno and Bun, not in a browser. */
 export function hasFiles(): boolean {
   return typeof process === 'object' && typeof process.versions?.node === 'string';
 }
 
-function checkLayers(layers: unknown): void {
-  if (!Array.isArray(layers) || layers.length === 0) {
-    throw new UsageError(
-      `sequential takes an array of at least one layer after its options, got ${show(layers)}`,
-    );
-  }
-  layers.forEach((layer: unknown, i) => {
-    if (typeof layer === 'object' && layer !== null && 'call' in layer && 'parameters' in layer) return;
-    const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';
-    throw new UsageError(
-      `sequential: layer ${i + 1} of ${layers.length} must be a layer such as dense(10), got ${show(layer)}${call}`,
-    );
-  });
-}
-
-/** Given names, and types numbered where there is none: dense, dense_1, … */
-function uniqueNames(layers: readonly Layer[]): string[] {
-  const used = new Set<string>();
-  for (const { name } of layers) {
-    if (name === undefined) continue;
-    if (used.has(name)) throw new UsageError(`sequential: two layers are named '${name}'; rename one`);
-    used.add(name);
-  }
-  const counts = new Map<string, number>();
-  return layers.map(({ name, type }) => {
-    if (name !== undefined) return name;
-    for (;;) {
-      const count = counts.get(type) ?? 0;
-      counts.set(type, count + 1);
-      const unique = count === 0 ? type : `${type}_${count}`;
-      if (!used.has(unique)) return unique;
-    }
-  });
-}
-
-/** Computed by the core, so that they are the same bits everywhere. */
-function initialWeights(layout: ParameterLayout, seed: number): Float32Array {
+/** Computed by the core, so that they are the same bits everywhere; but for those that sub-models bring. */
+function initialWeights(
+  layout: ParameterLayout,
+  seed: number,
+  elsewhere: readonly (readonly [number, number])[],
+): Float32Array {
   const engine = new Engine('simd');
   const flat = new Float32Array(layout.floats);
   layout.list.forEach((parameter, stream) => {
+    if (elsewhere.some(([from, to]) => from <= stream && stream < to)) return;
     const address = engine.arena.allocate(parameter.count * 4);
     initialize(engine, parameter.initializer, parameter, address, seed, stream);
     flat.set(engine.arena.f32(address, parameter.count), parameter.offset);
     engine.arena.free(address);
   });
   return flat;
-}
-
-function rowSize(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
 }

@@ -1,10 +1,14 @@
+import type { Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
-import { type ArrayInput, toColumn } from '../data/arrays.ts';
+import type { ArrayInput } from '../data/arrays.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
-import { checkRows } from './dataset.ts';
+import { checkedInputs } from './dataset.ts';
 import type { Model } from './model.ts';
+
+/** Rows of a model's input; of several inputs a list, or a record by their names. */
+export type ModelInput = ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
 
 /** A result: numbers in row-major order and their dimensions, rows first. */
 export interface Prediction {
@@ -19,63 +23,68 @@ const PREDICT_ROWS = 256;
 export class Predictor {
   readonly #engine: Engine;
   readonly #program: Program;
-  readonly #output: Tensor;
+  readonly #outputs: readonly Tensor[];
   readonly #weights: number;
-  readonly #rows: number;
+  /** Of each input, for PREDICT_ROWS rows. */
+  readonly #data: readonly number[];
   #version = -1;
-  #data = 0;
 
-  constructor(readonly model: Model) {
+  constructor(readonly model: Model<unknown>) {
     this.#engine = new Engine(bestBuild(model.reproducible));
-    const { graph, input, parameters, output } = model.trace(false);
+    const { graph, inputs, parameters, outputs } = model.trace(false);
     const { arena } = this.#engine;
     this.#weights = arena.allocate(model.layout.floats * 4);
     const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
-    // a model without operations hands its input on
-    const result = output === input ? graph.add('affine', [input], { scale: 1, offset: 0 }) : output;
-    this.#output = result;
+    // an output that is an input is handed on
+    this.#outputs = outputs.map((output) =>
+      inputs.includes(output) ? graph.add('affine', [output], { scale: 1, offset: 0 }) : output,
+    );
     this.#program = new Program(this.#engine, {
       graph,
-      roots: [result],
+      roots: this.#outputs,
       fixed,
       batch: PREDICT_ROWS,
       slots: 1,
       seed: model.seed,
       finish: () => {},
     });
-    this.#rows = PREDICT_ROWS;
-    this.#data = arena.allocate(PREDICT_ROWS * sizeOf(model.inputShape, 1) * 4);
+    this.#data = model.inputs.map(({ shape }) => arena.allocate(sizeOf(shape, PREDICT_ROWS) * 4));
   }
 
-  run(x: ArrayInput): Prediction {
+  run(x: ModelInput): readonly Prediction[] {
     const { model } = this;
     const { arena } = this.#engine;
-    const column = toColumn(x, 'predict: x');
-    checkRows(column.shape, model, 'predict: x');
+    const columns = checkedInputs(model, x, 'predict');
     if (this.#version !== model.version) {
       arena.f32(this.#weights, model.layout.floats).set(model.flat());
       this.#version = model.version;
     }
-    const rows = column.shape[0]!;
-    const inSize = sizeOf(model.inputShape, 1);
-    const outSize = sizeOf(model.outputShape, 1);
-    const result = new Float32Array(rows * outSize);
-    for (let from = 0; from < rows; from += this.#rows) {
-      const count = Math.min(this.#rows, rows - from);
-      const part = column.data.subarray(from * inSize, (from + count) * inSize);
-      const target =
-        part instanceof Uint8Array ? arena.u8(this.#data, part.length) : arena.f32(this.#data, part.length);
-      target.set(part);
-      const walk: Walk = {
-        data: new Map([['x', { address: this.#data, type: column.type }]]),
-        rows: count,
-        batchSize: count,
-        shuffle: false,
-      };
+    const rows = columns[0]!.shape[0]!;
+    const results = model.outputs.map(({ shape }) => ({
+      data: new Float32Array(sizeOf(shape, rows)),
+      shape: [rows, ...shape.slice(1)],
+    }));
+    for (let from = 0; from < rows; from += PREDICT_ROWS) {
+      const count = Math.min(PREDICT_ROWS, rows - from);
+      const data = new Map<string, Source>();
+      columns.forEach((column, i) => {
+        const port = model.inputs[i]!;
+        const size = sizeOf(port.shape, 1);
+        const part = column.data.subarray(from * size, (from + count) * size);
+        const address = this.#data[i]!;
+        const target =
+          part instanceof Uint8Array ? arena.u8(address, part.length) : arena.f32(address, part.length);
+        target.set(part);
+        data.set(model.inputKey(port), { address, type: column.type });
+      });
+      const walk: Walk = { data, rows: count, batchSize: count, shuffle: false };
       this.#program.start(walk);
       this.#program.run(1);
-      this.#program.read(this.#output, count, result.subarray(from * outSize, (from + count) * outSize));
+      this.#outputs.forEach((output, i) => {
+        const size = sizeOf(output.shape, 1);
+        this.#program.read(output, count, results[i]!.data.subarray(from * size, (from + count) * size));
+      });
     }
-    return { data: result, shape: [rows, ...model.outputShape.slice(1)] };
+    return results;
   }
 }

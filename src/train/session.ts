@@ -1,16 +1,16 @@
 import { Accumulate, Guard, NORM_CHUNK, Op, Optimize, Penalty, SquaredNorm } from '../../assembly/tape.ts';
 import type { Encoder, Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
-import type { Column } from '../data/arrays.ts';
 import { gradients } from '../graph/gradient.ts';
 import type { Span } from '../ops/rule.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
-import type { TargetForm } from './dataset.ts';
+import type { CheckedDataset, TargetForm } from './dataset.ts';
 import { type Logs, logsOf } from './logs.ts';
-import { applyLoss, type Loss } from './losses.ts';
-import { applyMetric, type Metric } from './metrics.ts';
+import { applyLoss } from './losses.ts';
+import { applyMetric } from './metrics.ts';
 import type { Model } from './model.ts';
+import { logNames, type Objective, reductionOf } from './objectives.ts';
 import { kernelOf, type Optimizer } from './optimizers.ts';
 import type { Parameter } from './parameters.ts';
 
@@ -32,6 +32,8 @@ export type Loaded = Pick<Walk, 'data' | 'rows'> & { free(): void };
 interface Sink {
   readonly values: Tensor;
   readonly perRow: number;
+  /** Sums that it goes to, and its share in each. */
+  readonly slots: readonly (readonly [slot: number, weight: number])[];
 }
 
 /**
@@ -47,27 +49,29 @@ export class Session {
   readonly #gradients: number;
   readonly #states: readonly number[];
   readonly #partials: number;
-  readonly #segments: readonly Segment[];
-  readonly #evaluation = new Map<TargetForm, Program>();
-  #training: { readonly form: TargetForm; readonly program: Program } | undefined;
+  readonly #evaluation = new Map<string, Program>();
+  /** What is trained, and what follows from it. */
+  #trainable: readonly boolean[] = [];
+  #segments: readonly Segment[] = [];
+  #training: { readonly form: string; readonly program: Program } | undefined;
   #rate: number;
   #version = -1;
 
   constructor(
     readonly engine: Engine,
-    readonly model: Model,
-    readonly loss: Loss,
+    readonly model: Model<unknown>,
+    readonly objectives: readonly Objective[],
     readonly optimizer: Optimizer,
-    readonly metrics: readonly Metric[],
   ) {
     const { arena } = engine;
     const bytes = model.layout.floats * 4;
-    this.names = metrics.map(({ name }) => name);
+    this.names = logNames(objectives);
     this.#parameters = arena.allocate(bytes);
     this.#gradients = arena.allocate(bytes);
     this.#states = kernelOf(optimizer).states.map((used) => (used ? arena.allocate(bytes) : 0));
-    this.#segments = segmentsOf(model.layout.list);
-    this.#partials = arena.allocate(partialCount(this.#segments) * 8);
+    // enough for any segments: joining neighbours, whose padding fills no chunk of its own, takes no more
+    const chunks = model.layout.list.reduce((sum, { count }) => sum + Math.ceil(count / NORM_CHUNK), 0);
+    this.#partials = arena.allocate(chunks * 8);
     this.#rate = optimizer.learningRate;
   }
 
@@ -93,31 +97,33 @@ export class Session {
   }
 
   /** Copies data into the arena. */
-  load(x: Column, y: Column): Loaded {
+  load({ columns, rows }: Pick<CheckedDataset, 'columns' | 'rows'>): Loaded {
     const { arena } = this.engine;
     const data = new Map<string, Source>();
     const free = (): void => {
       for (const { address } of data.values()) arena.free(address);
     };
     try {
-      for (const [name, column] of Object.entries({ x, y })) {
+      for (const [name, column] of columns) {
         const { buffer, byteOffset, byteLength } = column.data;
         const address = arena.allocate(byteLength);
         data.set(name, { address, type: column.type });
         arena.u8(address, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
       }
     } catch (error) {
-      free(); // no memory for y
+      free(); // no memory for all of them
       throw error;
     }
-    return { rows: x.shape[0]!, data, free };
+    return { rows, data, free };
   }
 
   /** The program that trains on batches of a size; it goes on where one of another size stood, and replaces it. */
-  trainingProgram(form: TargetForm, batchSize: number): Program {
+  trainingProgram(forms: readonly TargetForm[], batchSize: number): Program {
+    this.#follow();
+    const form = forms.join();
     const before = this.#training;
     if (before?.form === form && before.program.options.batch === batchSize) return before.program;
-    const program = this.#build(form, batchSize, true);
+    const program = this.#build(forms, batchSize, true);
     if (before) {
       program.resume(before.program);
       before.program.dispose();
@@ -127,21 +133,23 @@ export class Session {
     return program;
   }
 
-  evaluationProgram(form: TargetForm): { program: Program; batchSize: number } {
-    const program = this.#evaluation.get(form) ?? this.#build(form, EVALUATION_ROWS, false);
+  evaluationProgram(forms: readonly TargetForm[]): { program: Program; batchSize: number } {
+    this.#follow();
+    const form = forms.join();
+    const program = this.#evaluation.get(form) ?? this.#build(forms, EVALUATION_ROWS, false);
     this.#evaluation.set(form, program);
     return { program, batchSize: EVALUATION_ROWS };
   }
 
   /** Values of an ended training epoch. */
   logs(sums: ArrayLike<number>): Logs {
-    return logsOf(sums, this.names, this.#training!.program.rows, this.loss.reduction);
+    return logsOf(sums, this.names, this.#training!.program.rows, reductionOf(this.objectives));
   }
 
   /** Values of the epoch so far. */
   partialLogs(program: Program): Logs {
     const rows = Math.max(1, Math.min(program.rows, program.epochStep * program.batchSize));
-    return logsOf(program.sums(), this.names, rows, this.loss.reduction);
+    return logsOf(program.sums(), this.names, rows, reductionOf(this.objectives));
   }
 
   /** For messages: which parameter's gradient lies where. */
@@ -152,30 +160,54 @@ export class Session {
     }));
   }
 
-  #build(form: TargetForm, batch: number, training: boolean): Program {
-    const { model, engine, loss } = this;
+  /** Layers may have been frozen or unfrozen: programs that know nothing of it are compiled anew. */
+  #follow(): void {
+    const trainable = this.model.trainable();
+    const same = trainable.every((trained, i) => trained === this.#trainable[i]);
+    if (same && trainable.length === this.#trainable.length) return;
+    this.#trainable = trainable;
+    this.#segments = segmentsOf(this.model.layout.list, trainable);
+    for (const program of this.#evaluation.values()) program.dispose();
+    this.#evaluation.clear();
+    // its counters go on in the next program
+    if (this.#training) this.#training = { ...this.#training, form: '' };
+  }
+
+  #build(forms: readonly TargetForm[], batch: number, training: boolean): Program {
+    const { model, engine, objectives } = this;
     const { list } = model.layout;
-    const { graph, parameters, output } = model.trace(training);
-    const shape = output.shape.slice(1);
-    const target = graph.add('input', [], {
-      name: 'y',
-      shape: form === 'classes' ? shape.slice(0, -1) : shape,
-      type: form === 'classes' ? 'i32' : 'f32',
+    const { graph, parameters, outputs } = model.trace(training);
+    const single = objectives.length === 1;
+    const losses = new Map<Tensor, number>();
+    const sinks: Sink[] = [];
+    const reported: Sink[] = [];
+    let slot = single ? 1 : 1 + objectives.length;
+    objectives.forEach(({ loss, weight, metrics, key }, i) => {
+      const output = outputs[i]!;
+      const form = forms[i]!;
+      const shape = output.shape.slice(1);
+      const target = graph.add('input', [], {
+        name: key,
+        shape: form === 'classes' ? shape.slice(0, -1) : shape,
+        type: form === 'classes' ? 'i32' : 'f32',
+      });
+      const rowLoss = applyLoss(graph, loss, output, target);
+      losses.set(rowLoss, weight);
+      sinks.push({ values: rowLoss, perRow: 1, slots: single ? [[0, weight]] : [[0, weight], [i + 1, 1]] }); // biome-ignore format: pairs
+      for (const metric of metrics) {
+        const { hits, perRow } = applyMetric(graph, metric, loss, output, target);
+        reported.push({ values: hits, perRow, slots: [[slot++, 1]] });
+      }
     });
-    const rowLoss = applyLoss(graph, loss, output, target);
-    const sinks: Sink[] = [{ values: rowLoss, perRow: 1 }];
-    for (const metric of this.metrics) {
-      const { hits, perRow } = applyMetric(graph, metric, loss, output, target);
-      sinks.push({ values: hits, perRow });
-    }
+    sinks.push(...reported);
     const fixed = new Map<Tensor, number>();
     for (const [i, tensor] of parameters.entries()) {
       fixed.set(tensor, this.#parameters + list[i]!.offset * 4);
     }
     const roots = sinks.map(({ values }) => values);
     if (training) {
-      const wanted = parameters.filter((_, i) => list[i]!.trainable);
-      const found = gradients(graph, rowLoss, wanted);
+      const wanted = parameters.filter((_, i) => this.#trainable[i]);
+      const found = gradients(graph, losses, wanted);
       wanted.forEach((tensor, i) => {
         let gradient = found[i];
         if (!gradient) return;
@@ -193,7 +225,7 @@ export class Session {
       roots,
       fixed,
       batch,
-      slots: sinks.length,
+      slots: 1 + this.names.length,
       seed: model.seed,
       betas: [this.optimizer.beta1, this.optimizer.beta2],
       finish: (encoder) => {
@@ -205,24 +237,26 @@ export class Session {
 
   /** Loss, metrics and penalties into the sums of the epoch. */
   #encodeSums({ tape, batch, rows, span }: Encoder, sinks: readonly Sink[]): void {
-    const mean = this.loss.reduction === 'mean';
-    sinks.forEach(({ values, perRow }, slot) => {
+    const mean = reductionOf(this.objectives) === 'mean';
+    for (const { values, perRow, slots } of sinks) {
       const { start, end } = span(values);
-      tape.layer = slot === 0 ? 'loss' : this.names[slot - 1]!;
-      tape.emit(
-        Op.Accumulate,
-        {
-          [Accumulate.Values]: start,
-          [Accumulate.Count]: (end - start) / 4,
-          [Accumulate.Slot]: slot,
-          [Accumulate.Scale]: { f32: mean ? 1 / batch : 1 },
-          [Accumulate.Share]: { f32: 1 / perRow },
-        },
-        Accumulate.Length,
-        [{ start, end }],
-        [],
-      );
-    });
+      for (const [slot, weight] of slots) {
+        tape.layer = slot === 0 ? 'loss' : this.names[slot - 1]!;
+        tape.emit(
+          Op.Accumulate,
+          {
+            [Accumulate.Values]: start,
+            [Accumulate.Count]: (end - start) / 4,
+            [Accumulate.Slot]: slot,
+            [Accumulate.Scale]: { f32: mean ? weight / batch : weight },
+            [Accumulate.Share]: { f32: weight / perRow },
+          },
+          Accumulate.Length,
+          [{ start, end }],
+          [],
+        );
+      }
+    }
     for (const { offset, count, l1, l2 } of this.#segments) {
       if (l1 === 0 && l2 === 0) continue;
       const parameter = this.#range(this.#parameters, offset, count);
@@ -330,10 +364,10 @@ function partialCount(segments: readonly Segment[]): number {
 }
 
 /** Joins neighbours with the same penalties and rate; the padding between them stays zero under every optimizer. */
-function segmentsOf(list: readonly Parameter[]): readonly Segment[] {
+function segmentsOf(list: readonly Parameter[], trained: readonly boolean[]): readonly Segment[] {
   const segments: Segment[] = [];
-  for (const { offset, count, trainable, regularizer, learningRateScale: rate } of list) {
-    if (!trainable) continue;
+  for (const [i, { offset, count, regularizer, learningRateScale: rate }] of list.entries()) {
+    if (!trained[i]) continue;
     const { l1 = 0, l2 = 0 } = regularizer ?? {};
     const last = segments.at(-1);
     const adjacent = last && Math.ceil((last.offset + last.count) / 16) * 16 === offset;

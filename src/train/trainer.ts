@@ -3,23 +3,24 @@ import { callback, flag, integer, knownKeys, number, show } from '../checks.ts';
 import type { Program } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';
 import { Engine } from '../runtime/engine.ts';
-import { checkedDataset, checkOutput, type Dataset, type TargetForm } from './dataset.ts';
+import { checkedDataset, type Dataset, type TargetForm } from './dataset.ts';
 import { diagnose } from './diagnose.ts';
 import { type Logs, logsOf } from './logs.ts';
-import { type Loss, type LossLike, lossConfig } from './losses.ts';
-import { type Metric, type MetricLike, metricList } from './metrics.ts';
 import { Model } from './model.ts';
+import { type Objective, type ObjectiveOptions, objectivesOf, reductionOf } from './objectives.ts';
 import { type Optimizer, type OptimizerLike, optimizerConfig } from './optimizers.ts';
 import { ProgressBar } from './progress.ts';
 import { type Loaded, Session } from './session.ts';
 
-export interface TrainerOptions {
-  /** Default: none, it must be given. */
-  loss: LossLike;
+export interface TrainerOptions extends ObjectiveOptions {
+  /** Default: none, it must be given. Of several outputs a list or a record. */
+  loss: ObjectiveOptions['loss'];
+  /** What each loss of several outputs is multiplied by, at least 0, in `loss`. Default 1. */
+  lossWeights?: NonNullable<ObjectiveOptions['lossWeights']>;
   /** Default 'adam'. */
   optimizer?: OptimizerLike;
-  /** Reported beside the loss. Default: none. */
-  metrics?: readonly MetricLike[];
+  /** Reported beside the loss; of several outputs a record of lists. Default: none. */
+  metrics?: NonNullable<ObjectiveOptions['metrics']>;
   /** Threads that train together, 1 to 64; above 1 only in Node. The same bits whatever the number. Default 1. */
   threads?: number;
 }
@@ -96,10 +97,10 @@ export class Trainer {
   #evaluations: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    readonly model: Model,
-    readonly loss: Loss,
+    readonly model: Model<unknown>,
+    /** For each output its loss, weight and metrics. */
+    readonly objectives: readonly Objective[],
     readonly optimizer: Optimizer,
-    readonly metrics: readonly Metric[],
     readonly session: Session,
   ) {}
 
@@ -108,20 +109,18 @@ export class Trainer {
    * @throws UsageError on an unknown name, an option out of range, a loss or metric that the model's output does not
    *   fit, or threads above 1 outside Node.
    */
-  static async create(model: Model, options: TrainerOptions): Promise<Trainer> {
+  static async create(model: Model<unknown>, options: TrainerOptions): Promise<Trainer> {
     if (!(model instanceof Model)) {
       throw new UsageError(
-        `Trainer.create takes a model made by sequential() or loadModel(), got ${show(model)}`,
+        `Trainer.create takes a model made by sequential(), model() or loadModel(), got ${show(model)}`,
       );
     }
-    knownKeys(options, ['loss', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
+    knownKeys(options, ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
     if (options.loss === undefined) {
       throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
     }
-    const loss = lossConfig(options.loss);
-    checkOutput(model, loss);
+    const objectives = objectivesOf(model, options);
     const optimizer = optimizerConfig(options.optimizer ?? 'adam');
-    const metrics = metricList(options.metrics ?? [], loss);
     const threads = integer(options.threads ?? 1, 'Trainer.create: threads', 1, 64);
     if (threads > 1 && typeof process !== 'object') {
       throw new UsageError(
@@ -129,8 +128,8 @@ export class Trainer {
       );
     }
     const engine = await Engine.create({ threads, reproducible: model.reproducible });
-    const session = new Session(engine, model, loss, optimizer, metrics);
-    return new Trainer(model, loss, optimizer, metrics, session);
+    const session = new Session(engine, model, objectives, optimizer);
+    return new Trainer(model, objectives, optimizer, session);
   }
 
   /** For the steps to come, at least 0; set it in `onEpoch` or `onStep` to follow a schedule. */
@@ -150,35 +149,37 @@ export class Trainer {
    */
   async fit(data: Dataset, options: FitOptions = {}): Promise<History> {
     if (this.#busy) throw new UsageError('fit: this trainer is training already; await that first');
-    const { x, y, form } = checkedDataset(this, data, 'fit');
+    const { model, objectives } = this;
+    const checked = checkedDataset(model, objectives, data, 'fit');
     knownKeys(options, FIT_OPTIONS, 'fit');
     const epochs = integer(options.epochs ?? 1, 'fit: epochs', 1);
     const shuffle = flag(options.shuffle ?? true, 'fit: shuffle');
-    const batchSize = Math.min(integer(options.batchSize ?? 32, 'fit: batchSize', 1), x.shape[0]!);
+    const batchSize = Math.min(integer(options.batchSize ?? 32, 'fit: batchSize', 1), checked.rows);
     callback(options.onStep, 'fit: onStep');
     callback(options.onEpoch, 'fit: onEpoch');
     checkSignal(options.signal, 'fit');
     if (options.progress !== undefined) flag(options.progress, 'fit: progress');
     const validation =
-      options.validationData && checkedDataset(this, options.validationData, 'fit: validationData');
+      options.validationData &&
+      checkedDataset(model, objectives, options.validationData, 'fit: validationData');
 
     const { session } = this;
     const loaded: Loaded[] = [];
     this.#busy = true;
     try {
-      const training = session.load(x, y);
+      const training = session.load(checked);
       loaded.push(training);
-      const held = validation && session.load(validation.x, validation.y);
+      const held = validation && session.load(validation);
       if (held) loaded.push(held);
       await this.#evaluations;
       session.push();
-      const program = session.trainingProgram(form, batchSize);
+      const program = session.trainingProgram(checked.forms, batchSize);
       program.start({ ...training, batchSize, shuffle });
       const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
       try {
         return await this.#run(program, epochs, options, bar, async () => {
           if (!held) return {};
-          const logs = await this.#queued(() => this.#evaluateLoaded(held, validation.form, options.signal));
+          const logs = await this.#queued(() => this.#evaluateLoaded(held, validation.forms, options.signal));
           return Object.fromEntries(Object.entries(logs).map(([name, value]) => [`val_${name}`, value]));
         });
       } finally {
@@ -197,14 +198,14 @@ export class Trainer {
    * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */
   async evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Logs> {
-    const { x, y, form } = checkedDataset(this, data, 'evaluate');
+    const checked = checkedDataset(this.model, this.objectives, data, 'evaluate');
     knownKeys(options, ['signal'], 'evaluate');
     checkSignal(options.signal, 'evaluate');
-    const loaded = this.session.load(x, y);
+    const loaded = this.session.load(checked);
     try {
       return await this.#queued(() => {
         this.session.push();
-        return this.#evaluateLoaded(loaded, form, options.signal);
+        return this.#evaluateLoaded(loaded, checked.forms, options.signal);
       });
     } finally {
       loaded.free();
@@ -289,9 +290,13 @@ export class Trainer {
     return result;
   }
 
-  async #evaluateLoaded(loaded: Loaded, form: TargetForm, signal: AbortSignal | undefined): Promise<Logs> {
+  async #evaluateLoaded(
+    loaded: Loaded,
+    forms: readonly TargetForm[],
+    signal: AbortSignal | undefined,
+  ): Promise<Logs> {
     const { session } = this;
-    const { program, batchSize } = session.evaluationProgram(form);
+    const { program, batchSize } = session.evaluationProgram(forms);
     const size = Math.min(batchSize, loaded.rows);
     program.start({ ...loaded, batchSize: size, shuffle: false });
     let lastTurn = performance.now();
@@ -305,7 +310,7 @@ export class Trainer {
     }
     let logs: Logs | undefined;
     program.takeRecords((sums) => {
-      logs = logsOf(sums, session.names, loaded.rows, this.loss.reduction);
+      logs = logsOf(sums, session.names, loaded.rows, reductionOf(this.objectives));
     });
     return logs!;
   }

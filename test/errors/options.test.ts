@@ -32,7 +32,7 @@ describe('options', () => {
     [
       'none',
       () => loose.sequential!(),
-      'sequential takes options as an object { inputShape, seed, reproducible }, got undefined',
+      'sequential takes options as an object { inputShape, name, seed, reproducible }, got undefined',
     ],
     ['layers only', () => loose.sequential!([dense(2)]), 'sequential takes options as an object'],
     ['a number', () => loose.adam!(0.1), 'adam takes options as an object { learningRate, '],
@@ -97,7 +97,7 @@ describe('options', () => {
     [
       'no model',
       () => (Trainer.create as Untyped)({}, { loss: 'crossEntropy' }),
-      'Trainer.create takes a model made by sequential() or loadModel(), got an object',
+      'Trainer.create takes a model made by sequential(), model() or loadModel(), got an object',
     ],
     [
       'no epochs',

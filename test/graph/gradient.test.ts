@@ -26,7 +26,7 @@ function gradientsOf(y: (graph: Graph, x: Tensor, z: Tensor) => Tensor): (Float3
   const missing: boolean[] = [];
   const found = runGraph(engine, [x, z, t].map(operand), ROWS, (graph, [a, b, target]) => {
     const loss = graph.add('meanSquaredError', [y(graph, a!, b!), target!], { reduction: 'sum' });
-    const all = gradients(graph, loss as unknown as Tensor, [a!, b!]);
+    const all = gradients(graph, new Map([[loss as unknown as Tensor, 1]]), [a!, b!]);
     missing.push(...all.map((gradient) => gradient === undefined));
     return all.filter((gradient) => gradient !== undefined);
   });

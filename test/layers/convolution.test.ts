@@ -46,17 +46,16 @@ it('a pool of negative numbers takes the largest of them, and its gradient goes 
 });
 
 it('comes back from its config and its file with the same bits', async () => {
-  const model = sequential({ inputShape: [8, 8, 2], seed: 3 }, [
+  const layers = [
     conv2d(4, 3, { padding: 'same', activation: 'relu', groups: 2, kernelRegularizer: api.l2(1e-3) }),
     api.maxPooling2d({ padding: 'same' }),
     conv2dTranspose(3, 2, { strides: 2, activation: 'tanh', useBias: false }),
     api.averagePooling2d({ poolSize: [2, 1] }),
     api.globalMaxPooling2d(),
     dense(2),
-  ]);
-  for (const { layer } of model.layers) {
-    expect(layerFromConfig({ type: layer.type, ...layer.config }).config).toEqual(layer.config);
-  }
+  ];
+  for (const { type, config } of layers) expect(layerFromConfig({ type, ...config }).config).toEqual(config);
+  const model = sequential({ inputShape: [8, 8, 2], seed: 3 }, layers);
   const x = { data: Float32Array.from({ length: 256 }, (_, i) => Math.sin(i)), shape: [2, 8, 8, 2] };
   const again = await api.loadModel(model.toBytes());
   expect((await again.predict(x)).data).toEqual((await model.predict(x)).data);

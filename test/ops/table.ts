@@ -4,6 +4,7 @@ import { convolution, pooling } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
+import { merge } from './merge.ts';
 import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
 
@@ -16,6 +17,7 @@ const table: Rows<OpName> = {
   ...losses,
   ...convolution,
   ...pooling,
+  ...merge,
 };
 
 /** Variants of all operations, where their names do not matter. */

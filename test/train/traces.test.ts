@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { layerFromConfig } from '../../src/layers/layers.ts';
 import { lossConfig } from '../../src/train/losses.ts';
-import { Model } from '../../src/train/model.ts';
+import { sequential } from '../../src/train/models.ts';
 import { adam, adamw, type Optimizer, rmsprop, sgd } from '../../src/train/optimizers.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 
@@ -45,7 +45,7 @@ function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
 /** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py). */
 describe('golden traces', () => {
   it.each(cases)('$name', async ({ inputShape, layers, loss, optimizer, x, y, ...golden }) => {
-    const model = new Model({ inputShape, reproducible: true }, layers.map(layerFromConfig));
+    const model = sequential({ inputShape, reproducible: true }, layers.map(layerFromConfig));
     model.setWeights(golden.initialWeights.map((w) => ({ ...w, data: Float32Array.from(w.data) })));
     const { name, ...options } = optimizer;
     const trainer = await Trainer.create(model, {

@@ -1,0 +1,185 @@
+import { show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import { Graph } from '../graph/graph.ts';
+import { BATCH, type Shape, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
+import type { CallContext, Layer, MergeLayer, ParameterSpec } from './layer.ts';
+
+/** A parameter with the name of the layer that owns it; of a sub-model `encoder/dense`. */
+export interface OwnedSpec {
+  readonly layer: string;
+  readonly spec: ParameterSpec;
+}
+
+/** What a layer traces with; each of its random operations takes the next stream. */
+export type Tracing = Omit<CallContext, 'stream'> & { readonly nextStream: () => number };
+
+/** A model as a layer of another. */
+export interface SubModel {
+  readonly type: string;
+  readonly name: string | undefined;
+  readonly inputs: readonly { readonly name: string; readonly shape: Shape }[];
+  readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
+  toConfig(): Readonly<Record<string, unknown>>;
+  /** Its parameters, as parts of the layer `name`. */
+  specs(name: string): readonly OwnedSpec[];
+  /** Models within it. */
+  subModels(): readonly SubModel[];
+  callOn(xs: readonly Tensor[], tracing: Tracing, name: string): readonly Tensor[];
+}
+
+/** What can be applied to symbolic tensors. */
+export type Applicable = Layer | MergeLayer | SubModel;
+
+/** One use of a layer: of a shared one there are several. */
+export interface Application {
+  /** Counts applications and inputs in the order in which they were made. */
+  readonly id: number;
+  readonly layer: Applicable;
+  readonly inputs: readonly SymbolicTensor[];
+}
+
+/** An input of a model. */
+export interface InputNode {
+  readonly id: number;
+  readonly layer: undefined;
+  readonly name: string | undefined;
+}
+
+/** The result of a layer that was applied to another, or an input: what `model` makes a model of. */
+export class SymbolicTensor {
+  constructor(
+    /** With the batch as -1. */
+    readonly shape: Shape,
+    readonly source: Application | InputNode,
+    /** Which of the results of the application. */
+    readonly index: number,
+  ) {}
+}
+
+let made = 0;
+
+/** An input of a model, of `shape` without the batch. */
+export function inputNode(shape: readonly number[], name: string | undefined): SymbolicTensor {
+  return new SymbolicTensor([BATCH, ...shape], { id: ++made, layer: undefined, name }, 0);
+}
+
+export function isSubModel(layer: Applicable): layer is SubModel {
+  return 'callOn' in layer;
+}
+
+function isMerge(layer: Applicable): layer is MergeLayer {
+  return 'merge' in layer;
+}
+
+/** The parameters of a layer for inputs of these shapes, the batch included. */
+export function specsOf(layer: Applicable, shapes: readonly Shape[], name: string): readonly OwnedSpec[] {
+  if (isSubModel(layer)) return layer.specs(name);
+  if (isMerge(layer)) return [];
+  return layer.parameters(shapes[0]!.slice(1), name).map((spec) => ({ layer: name, spec }));
+}
+
+/** Traces a layer. */
+export function callLayer(
+  layer: Applicable,
+  xs: readonly Tensor[],
+  tracing: Tracing,
+  name: string,
+): readonly Tensor[] {
+  if (isSubModel(layer)) return layer.callOn(xs, tracing, name);
+  const { graph, parameters, training } = tracing;
+  graph.layer = name;
+  if (isMerge(layer)) return [layer.merge(xs, graph)];
+  return [layer.call(xs[0]!, { graph, parameters, training, stream: tracing.nextStream() })];
+}
+
+/** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */
+export function apply(
+  layer: Applicable,
+  inputs: readonly SymbolicTensor[],
+  name = layer.name ?? layer.type,
+): readonly SymbolicTensor[] {
+  checkInputs(layer, inputs, name);
+  const source: Application = { id: ++made, layer, inputs };
+  return resultShapes(layer, inputs, name).map((shape, i) => new SymbolicTensor(shape, source, i));
+}
+
+function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name: string): readonly Shape[] {
+  if (isSubModel(layer)) return layer.outputs.map(({ shape }) => shape);
+  const graph = new Graph();
+  const shapes = inputs.map(({ shape }) => shape);
+  const xs = shapes.map((shape) => graph.add('input', [], { name: 'x', shape: shape.slice(1), type: 'f32' }));
+  const parameters = specsOf(layer, shapes, name).map(({ spec: { shape } }, index) =>
+    graph.add('parameter', [], { index, shape }),
+  );
+  const tracing = { graph, parameters, training: false, nextStream: () => 0 };
+  return callLayer(layer, xs, tracing, name).map(({ shape }) => shape);
+}
+
+function checkInputs(layer: Applicable, inputs: readonly unknown[], name: string): void {
+  for (const input of inputs) {
+    if (input instanceof SymbolicTensor) continue;
+    throw new UsageError(
+      `layer '${name}' is applied to symbolic tensors, which input() and other layers make; got ${show(input)}`,
+    );
+  }
+  const given = inputs.length;
+  if (isSubModel(layer)) {
+    if (given !== layer.inputs.length) {
+      throw new UsageError(
+        `layer '${name}' is a model with ${layer.inputs.length} input${layer.inputs.length > 1 ? 's' : ''} ` +
+          `(${layer.inputs.map((port) => port.name).join(', ')}), got ${given}`,
+      );
+    }
+    layer.inputs.forEach(({ name: port, shape }, i) => {
+      const { shape: got } = inputs[i] as SymbolicTensor;
+      if (!sameShape(shape, got)) {
+        throw new UsageError(
+          `layer '${name}' is a model whose input '${port}' has shape ${showShape(shape)}, got ${showShape(got)}`,
+        );
+      }
+    });
+  } else if (isMerge(layer)) {
+    const { least, most } = layer;
+    if (given < least || given > most) {
+      const wanted = most === least ? `${least}` : `at least ${least}`;
+      throw new UsageError(
+        `layer '${name}' (${layer.type}) takes ${wanted} inputs in an array, got ${given}`,
+      );
+    }
+  } else if (given !== 1) {
+    throw new UsageError(`layer '${name}' (${layer.type}) takes one input, got ${given}`);
+  }
+}
+
+/** A layer that can be applied: `dense(64)(x)`. Applied several times it shares its weights. */
+export type CallableLayer = Layer & ((x: SymbolicTensor) => SymbolicTensor);
+
+/** A merge layer that can be applied: `add()([a, b])`. */
+export type CallableMerge = MergeLayer & ((inputs: readonly SymbolicTensor[]) => SymbolicTensor);
+
+/** Makes a layer callable; its fields stay what they are. */
+export function callable(layer: Layer): CallableLayer {
+  const self: CallableLayer = withFields((x: SymbolicTensor) => apply(self, [x])[0]!, layer);
+  return self;
+}
+
+export function callableMerge(layer: MergeLayer): CallableMerge {
+  const self: CallableMerge = withFields((inputs: readonly SymbolicTensor[]) => {
+    if (!Array.isArray(inputs)) {
+      throw new UsageError(
+        `layer '${layer.name ?? layer.type}' takes its inputs in an array, as in ${layer.type}()([a, b]); ` +
+          `got ${show(inputs)}`,
+      );
+    }
+    return apply(self, inputs)[0]!;
+  }, layer);
+  return self;
+}
+
+/** Own properties, since a function has a `name` and a `call` of its own. */
+function withFields<F extends (...args: never[]) => unknown, T extends object>(self: F, fields: T): F & T {
+  for (const [key, value] of Object.entries(fields)) {
+    Object.defineProperty(self, key, { value, enumerable: true, configurable: true });
+  }
+  return self as F & T;
+}

@@ -1,0 +1,255 @@
+import { show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import {
+  type Applicable,
+  type Application,
+  callLayer,
+  isSubModel,
+  type OwnedSpec,
+  type SymbolicTensor,
+  specsOf,
+  type Tracing,
+} from '../layers/symbolic.ts';
+import { type Shape, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
+
+/** An input or an output of a model. */
+export interface Port {
+  readonly name: string;
+  readonly tensor: SymbolicTensor;
+  /** With the batch. */
+  readonly shape: Shape;
+}
+
+/** How a user gives and gets several inputs and outputs. */
+export type PortForm = 'single' | 'list' | 'record';
+
+export interface Ports {
+  readonly form: PortForm;
+  readonly list: readonly { readonly name: string | undefined; readonly tensor: SymbolicTensor }[];
+}
+
+/** A layer of a model; a shared one is there once. */
+export interface NamedLayer {
+  readonly name: string;
+  readonly layer: Applicable;
+  /** Of its (first) output, with the batch. */
+  readonly shape: Shape;
+  readonly parameters: number;
+}
+
+interface Member extends NamedLayer {
+  /** Its specs among those of the model. */
+  readonly first: number;
+  readonly specs: readonly OwnedSpec[];
+}
+
+/** What a WebAssembly memory of 4 GiB can hold. */
+const MAX_FLOATS = 2 ** 30;
+
+/** The graph of layers from inputs to outputs; layers one after the other are the plain case. */
+export class Architecture {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly inputForm: PortForm;
+  readonly outputForm: PortForm;
+  /** In the order in which they were made: each after those that it reads. */
+  readonly applications: readonly Application[];
+  readonly layers: readonly NamedLayer[];
+  readonly specs: readonly OwnedSpec[];
+  readonly #members = new Map<Applicable, Member>();
+
+  constructor(
+    readonly what: 'sequential' | 'model',
+    inputs: Ports,
+    outputs: Ports,
+  ) {
+    this.inputForm = inputs.form;
+    this.outputForm = outputs.form;
+    this.applications = reached(
+      inputs.list.map(({ tensor }) => tensor),
+      outputs.list.map(({ tensor }) => tensor),
+    );
+    const inner = new Set<Applicable>();
+    const names = uniqueNames([...new Set(this.applications.map(({ layer }) => layer))], what);
+    const results = this.#results(outputs);
+    const specs: OwnedSpec[] = [];
+    let total = 0;
+    for (const application of this.applications) {
+      const { layer } = application;
+      const name = names.get(layer)!;
+      const own = specsOf(
+        layer,
+        application.inputs.map(({ shape }) => shape),
+        name,
+      );
+      const before = this.#members.get(layer);
+      const shapes = results.get(application) ?? [];
+      if (before) checkShared(before, own);
+      else {
+        checkContained(layer, name, inner);
+        const parameters = own.reduce((sum, { spec }) => sum + sizeOf(spec.shape, 1), 0);
+        total += parameters;
+        const member = { name, layer, shape: shapes[0]!, parameters, first: specs.length, specs: own };
+        this.#members.set(layer, member);
+        specs.push(...own);
+      }
+      if (Math.max(total, ...shapes.map((shape) => sizeOf(shape, 1))) > MAX_FLOATS) {
+        throw new UsageError(
+          `layer '${name}': its output ${showShape(shapes[0]!)} or the ${total.toLocaleString('en-US')} parameters so far ` +
+            'do not fit into the 4 GiB of a WebAssembly memory',
+        );
+      }
+    }
+    this.specs = specs;
+    this.layers = [...this.#members.values()];
+    this.inputs = named(inputs, (_, i) => (i === 0 ? 'input' : `input_${i}`), `${what}: inputs`);
+    this.outputs = named(outputs, (tensor) => this.producer(tensor), `${what}: outputs`);
+  }
+
+  /** The layer, or the input, that makes a tensor. */
+  producer({ source }: SymbolicTensor): string {
+    if (source.layer) return this.#members.get(source.layer)!.name;
+    return this.inputs.find(({ tensor }) => tensor.source === source)?.name ?? source.name ?? 'input';
+  }
+
+  /** The layer that reads an input first. */
+  reader(port: Port): string {
+    const found = this.applications.find(({ inputs }) => inputs.includes(port.tensor));
+    return found ? this.#members.get(found.layer)!.name : port.name;
+  }
+
+  /** Sub-models, with the place of the first of their parameters. */
+  subModels(): readonly { readonly layer: Applicable; readonly first: number }[] {
+    return [...this.#members.values()].filter(({ layer }) => isSubModel(layer));
+  }
+
+  /** Traces all layers; `prefix` goes before their names. */
+  call(xs: readonly Tensor[], tracing: Tracing, prefix: string): readonly Tensor[] {
+    const results = new Map<Application | object, readonly Tensor[]>();
+    for (const [i, { tensor }] of this.inputs.entries()) results.set(tensor.source, [xs[i]!]);
+    const of = ({ source, index }: SymbolicTensor): Tensor => results.get(source)![index]!;
+    for (const application of this.applications) {
+      const { name, first, specs } = this.#members.get(application.layer)!;
+      const parameters = tracing.parameters.slice(first, first + specs.length);
+      const own = { ...tracing, parameters };
+      results.set(application, callLayer(application.layer, application.inputs.map(of), own, prefix + name));
+    }
+    return this.outputs.map(({ tensor }) => of(tensor));
+  }
+
+  /** The shapes that each application makes, as far as something reads them. */
+  #results(outputs: Ports): ReadonlyMap<Application, readonly Shape[]> {
+    const shapes = new Map<Application, Shape[]>();
+    const see = ({ source, index, shape }: SymbolicTensor): void => {
+      if (!source.layer) return;
+      const list = shapes.get(source) ?? [];
+      list[index] = shape;
+      shapes.set(source, isSubModel(source.layer) ? source.layer.outputs.map((port) => port.shape) : list);
+    };
+    for (const { inputs } of this.applications) inputs.forEach(see);
+    for (const { tensor } of outputs.list) see(tensor);
+    return shapes;
+  }
+}
+
+/** The applications that the outputs need, in order; throws where an input is not given, or not needed. */
+function reached(
+  inputs: readonly SymbolicTensor[],
+  outputs: readonly SymbolicTensor[],
+): readonly Application[] {
+  const given = new Set<object>(inputs.map(({ source }) => source));
+  const seen = new Set<object>();
+  const found: Application[] = [];
+  const stack = outputs.map((tensor) => ({ tensor, reader: 'an output' }));
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    const { source } = next.tensor;
+    if (seen.has(source)) continue;
+    seen.add(source);
+    if (!source.layer) {
+      if (given.has(source)) continue;
+      throw new UsageError(
+        `model: ${next.reader} reads the input ${show(source.name ?? 'input')} of shape ${showShape(next.tensor.shape)}, ` +
+          'which is not among inputs; it may belong to another model',
+      );
+    }
+    if (given.has(source)) continue;
+    found.push(source);
+    const reader = `layer '${source.layer.name ?? source.layer.type}'`;
+    for (const tensor of source.inputs) stack.push({ tensor, reader });
+  }
+  const idle = inputs.findIndex(({ source }) => !seen.has(source));
+  if (idle >= 0) {
+    const { source, shape } = inputs[idle]!;
+    const name = source.layer ? source.layer.type : source.name;
+    throw new UsageError(
+      `model: no output depends on input ${name ? show(name) : idle + 1} of shape ${showShape(shape)}; ` +
+        'leave it out, or connect it',
+    );
+  }
+  return found.sort((a, b) => a.id - b.id);
+}
+
+/** A shared layer needs the same parameters wherever it is applied. */
+function checkShared({ name, specs }: Member, again: readonly OwnedSpec[]): void {
+  specs.forEach(({ spec: { name: parameter, shape } }, i) => {
+    const other = again[i]!.spec.shape;
+    if (shape.length === other.length && shape.every((d, j) => d === other[j])) return;
+    throw new UsageError(
+      `layer '${name}' is applied several times, so its inputs must fit the same weights: its ${parameter} is ` +
+        `${showShape(shape)} for one and ${showShape(other)} for another`,
+    );
+  });
+}
+
+/** A sub-model has its weights in one place of a model. */
+function checkContained(layer: Applicable, name: string, inner: Set<Applicable>): void {
+  if (!isSubModel(layer)) return;
+  for (const part of [layer, ...layer.subModels()]) {
+    if (inner.has(part)) {
+      throw new UsageError(
+        `model: '${name}' contains a model that is part of this one already; apply that one directly instead`,
+      );
+    }
+    inner.add(part);
+  }
+}
+
+/** Given names, and types numbered where there is none: dense, dense_1, … */
+function uniqueNames(layers: readonly Applicable[], what: string): ReadonlyMap<Applicable, string> {
+  const used = new Set<string>();
+  for (const { name } of layers) {
+    if (name === undefined) continue;
+    if (used.has(name)) throw new UsageError(`${what}: two layers are named '${name}'; rename one`);
+    used.add(name);
+  }
+  const counts = new Map<string, number>();
+  return new Map(
+    layers.map((layer) => {
+      if (layer.name !== undefined) return [layer, layer.name];
+      for (;;) {
+        const count = counts.get(layer.type) ?? 0;
+        counts.set(layer.type, count + 1);
+        const unique = count === 0 ? layer.type : `${layer.type}_${count}`;
+        if (!used.has(unique)) return [layer, unique];
+      }
+    }),
+  );
+}
+
+function named(
+  { list }: Ports,
+  fallback: (tensor: SymbolicTensor, index: number) => string,
+  what: string,
+): readonly Port[] {
+  const used = new Set<string>();
+  return list.map(({ name: given, tensor }, i) => {
+    const wanted = given ?? fallback(tensor, i);
+    if (used.has(wanted) && given !== undefined) {
+      throw new UsageError(`${what}: two are named '${given}'; rename one`);
+    }
+    let name = wanted;
+    for (let n = 1; used.has(name); n++) name = `${wanted}_${n}`;
+    used.add(name);
+    return { name, tensor, shape: tensor.shape };
+  });
+}

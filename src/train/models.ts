@@ -1,0 +1,185 @@
+import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import type { Layer } from '../layers/layer.ts';
+import { layerName } from '../layers/options.ts';
+import { type Applicable, apply, inputNode, isSubModel, SymbolicTensor } from '../layers/symbolic.ts';
+import { Architecture, type Ports } from './architecture.ts';
+import { Model, type ModelSettings } from './model.ts';
+import type { Prediction } from './predictor.ts';
+
+interface CommonOptions {
+  /** As a layer of another model. Default: the type, numbered. */
+  name?: string;
+  /** Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0. */
+  seed?: number;
+  /**
+   * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
+   * Default false: the same bits on the same machine.
+   */
+  reproducible?: boolean;
+}
+
+export interface SequentialOptions extends CommonOptions {
+  /** Dimensions of one row of the input, without the batch: [784], [28, 28]. */
+  inputShape: readonly number[];
+}
+
+/** One symbolic tensor, or several as a list or by name. */
+export type Tensors = SymbolicTensor | readonly SymbolicTensor[] | Readonly<Record<string, SymbolicTensor>>;
+
+export interface ModelOptions<Outputs extends Tensors = Tensors> extends CommonOptions {
+  /** What `input` made. Keys of a record are the names of the inputs. */
+  inputs: Tensors;
+  /** Keys of a record are the names of the outputs; otherwise they have those of their layers. */
+  outputs: Outputs;
+}
+
+/** What `predict` gives, in the form of the model's outputs. */
+export type PredictionOf<Outputs extends Tensors> = Outputs extends SymbolicTensor
+  ? Prediction
+  : Outputs extends readonly SymbolicTensor[]
+    ? Prediction[]
+    : { [K in keyof Outputs]: Prediction };
+
+/**
+ * An input of a model: rows of `shape`, the batch left out. Layers are applied to it: `dense(64)(input([784]))`.
+ * @throws UsageError on dimensions or a name out of range.
+ */
+export function input(shape: readonly number[], options: { name?: string } = {}): SymbolicTensor {
+  knownKeys(options, ['name'], 'input');
+  return inputNode(dimensions(shape, 'input: shape'), layerName(options, 'input'));
+}
+
+/**
+ * A model of layers as a graph, from `inputs` to `outputs`. A layer applied several times shares its weights; a model
+ * may be a layer, by `apply`, and shares its weights with the model that it is part of.
+ * @throws UsageError on an input that no output depends on, an output that depends on another input, or two layers of
+ *   one name.
+ */
+export function model<const Outputs extends Tensors>(
+  options: ModelOptions<Outputs>,
+): Model<PredictionOf<Outputs>> {
+  knownKeys(options, ['inputs', 'outputs', 'name', 'seed', 'reproducible'], 'model');
+  const inputs = ports(options.inputs, 'model: inputs');
+  for (const { tensor } of inputs.list) {
+    if (!tensor.source.layer) continue;
+    throw new UsageError(
+      `model: inputs are made by input(), got the result of layer '${tensor.source.layer.name ?? tensor.source.layer.type}'`,
+    );
+  }
+  const architecture = new Architecture('model', inputs, ports(options.outputs, 'model: outputs'));
+  const { name, seed, reproducible } = options;
+  return new Model(architecture, modelSettings({ name, seed, reproducible }, 'model'));
+}
+
+/**
+ * A model of layers one after the other, models among them. Weights follow from the seed. A layer that is there twice
+ * has weights for each place; `model` shares them.
+ * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
+ *   one before it.
+ */
+export function sequential(options: SequentialOptions, layers: readonly (Layer | Model<unknown>)[]): Model {
+  return sequentialModel(options, layers);
+}
+
+/** The same from options that may hold anything. */
+export function sequentialModel(options: object, layers: readonly Applicable[]): Model {
+  knownKeys(options, ['inputShape', 'name', 'seed', 'reproducible'], 'sequential');
+  const { inputShape, ...rest }: { inputShape?: unknown } = options;
+  const first = inputNode(dimensions(inputShape, 'sequential: inputShape'), undefined);
+  const settings = modelSettings(rest, 'sequential');
+  checkLayers(layers);
+  const own = separate(layers);
+  const numbered = new Map<string, number>();
+  let x = first;
+  for (const layer of own) {
+    const count = numbered.get(layer.type) ?? 0;
+    if (layer.name === undefined) numbered.set(layer.type, count + 1);
+    const name = layer.name ?? (count === 0 ? layer.type : `${layer.type}_${count}`);
+    x = apply(layer, [x], name)[0]!;
+  }
+  const architecture = new Architecture(
+    'sequential',
+    { form: 'single', list: [{ name: undefined, tensor: first }] },
+    { form: 'single', list: [{ name: undefined, tensor: x }] },
+  );
+  return new Model(architecture, settings);
+}
+
+export function modelSettings(options: object, what: string): ModelSettings {
+  knownKeys(options, ['name', 'seed', 'reproducible'], what);
+  const { seed, reproducible }: { seed?: unknown; reproducible?: unknown } = options;
+  return {
+    name: layerName(options, what),
+    seed: integer(seed ?? 0, `${what}: seed`, 0, Number.MAX_SAFE_INTEGER),
+    reproducible: flag(reproducible ?? false, `${what}: reproducible`),
+  };
+}
+
+function ports(value: unknown, what: string): Ports {
+  const check = (tensor: unknown, place: string): SymbolicTensor => {
+    if (tensor instanceof SymbolicTensor) return tensor;
+    throw new UsageError(
+      `${place} must be a symbolic tensor, as input() and layers make it, got ${show(tensor)}`,
+    );
+  };
+  if (value instanceof SymbolicTensor) {
+    return {
+      form: 'single',
+      list: [{ name: value.source.layer ? undefined : value.source.name, tensor: value }],
+    };
+  }
+  const several = typeof value === 'object' && value !== null && Object.keys(value).length > 0;
+  if (!several) {
+    throw new UsageError(`${what}: give a symbolic tensor, a list or a record of them, got ${show(value)}`);
+  }
+  if (Array.isArray(value)) {
+    const list = value.map((entry: unknown, i) => {
+      const tensor = check(entry, `${what}[${i}]`);
+      return { name: tensor.source.layer ? undefined : tensor.source.name, tensor };
+    });
+    return { form: 'list', list };
+  }
+  const list = Object.entries(value).map(([name, tensor]) => ({
+    name: layerName({ name }, what),
+    tensor: check(tensor, `${what}: '${name}'`),
+  }));
+  return { form: 'record', list };
+}
+
+/** A copy of a layer that is there already, so that each place has its own weights. */
+function separate(layers: readonly Applicable[]): readonly Applicable[] {
+  const seen = new Set<Applicable>();
+  return layers.map((layer) => {
+    if (!seen.has(layer) || isSubModel(layer)) {
+      seen.add(layer);
+      return layer;
+    }
+    return { ...layer };
+  });
+}
+
+function checkLayers(layers: unknown): void {
+  if (!Array.isArray(layers) || layers.length === 0) {
+    throw new UsageError(
+      `sequential takes an array of at least one layer after its options, got ${show(layers)}`,
+    );
+  }
+  layers.forEach((layer: unknown, i) => {
+    const place = `sequential: layer ${i + 1} of ${layers.length}`;
+    const isObject = (typeof layer === 'object' && layer !== null) || typeof layer === 'function';
+    if (isObject && 'type' in layer && 'merge' in layer) {
+      throw new UsageError(
+        `${place}, ${show(layer.type)}, takes several inputs; make the model with model()`,
+      );
+    }
+    if (layer instanceof Model) {
+      const { inputs, outputs } = layer.architecture;
+      if (inputs.length === 1 && outputs.length === 1) return;
+      throw new UsageError(`${place} is a model with several inputs or outputs; make the model with model()`);
+    }
+    if (isObject && 'call' in layer && 'parameters' in layer) return;
+    const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';
+    throw new UsageError(`${place} must be a layer such as dense(10), got ${show(layer)}${call}`);
+  });
+}
