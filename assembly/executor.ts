@@ -9,6 +9,7 @@ import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
 import { binaryHits, classHits } from './kernels/metric';
 import { optimize } from './kernels/optimizer';
+import { recurrence, recurrenceGrad } from './kernels/recurrent';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
@@ -91,6 +92,12 @@ function walk(p: usize): bool {
         break;
       case Op.Optimize:
         optimize(p);
+        break;
+      case Op.Recurrence:
+        recurrence(p);
+        break;
+      case Op.RecurrenceGrad:
+        recurrenceGrad(p);
         break;
       default:
         unreachable();

@@ -36,6 +36,8 @@ export const enum Op {
   Guard,
   SquaredNorm,
   Optimize,
+  Recurrence,
+  RecurrenceGrad,
 }
 
 export const enum Head {
@@ -412,3 +414,44 @@ export const enum Program {
 export const MAX_SLOTS = 16;
 /** One record: Slots float64 sums, MAX_SLOTS reserved. */
 export const RECORD_BYTES = MAX_SLOTS * 8;
+
+/** What a recurrent layer computes in a time step; assembly/kernels/cells.ts has the formulas. */
+export const enum Cell {
+  Lstm = 0,
+}
+
+export const enum RecurrentFlag {
+  /** y (and dy) [rows, time, units], else the last output alone, [rows, units]. */
+  Sequences = 1,
+  /** From the last time to the first. */
+  Backwards = 2,
+  /** Outputs in the order in which they are made, the last time first where Backwards. */
+  Reversed = 4,
+}
+
+/** All time steps of a recurrent layer, or of its gradient. */
+export const enum Recurrent {
+  /** The projected input z [rows, time, gates · units]; of the gradient dy. */
+  Source = 1,
+  /** [units, gates · units] */
+  Kernel,
+  /** Where the steps' results lie for the gradient, [rows, time, RECURRENT_SAVED · units padded to 4]; may be 0 forward. */
+  Saved,
+  /** y; of the gradient dz. */
+  Target,
+  Rows,
+  Time,
+  Units,
+  Cell,
+  Activation,
+  Alpha,
+  GateActivation,
+  GateAlpha,
+  Flags,
+  Scratch,
+  ScratchBytes,
+  Length,
+}
+
+/** Rows that a thread takes through all time at once: their states stay in the cache. */
+export const RECURRENT_ROWS = 64;

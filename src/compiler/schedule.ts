@@ -48,7 +48,7 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   const made = new Map<Tensor, Call>();
   for (const tensor of tensors) {
     if (made.has(tensor)) continue;
-    if (isOp(tensor, 'lossGradient')) {
+    if (isOp(tensor, 'lossGradient') || isOp(tensor, 'secondResult')) {
       made.get(tensor.inputs[0]!)!.second = tensor as unknown as Tensor;
       continue;
     }
@@ -120,4 +120,6 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Guard]: 'check',
   [Op.SquaredNorm]: 'gradient norm',
   [Op.Optimize]: 'optimizer',
+  [Op.Recurrence]: 'recurrence',
+  [Op.RecurrenceGrad]: 'gradient of the recurrence',
 };

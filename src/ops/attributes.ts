@@ -1,4 +1,4 @@
-import type { Activation, BinaryKind, LossForm } from '../../assembly/tape.ts';
+import type { Activation, BinaryKind, Cell, LossForm } from '../../assembly/tape.ts';
 
 /** What each operation needs to know besides its inputs. The keys are the operations there are. */
 export interface OpAttributes {
@@ -27,6 +27,14 @@ export interface OpAttributes {
   lossGradient: Record<never, never>;
   classHits: { sparse: boolean };
   binaryHits: { threshold: number };
+  /** What an operation makes in the same pass as its result, [batch, …shape]. */
+  secondResult: { shape: readonly number[] };
+  /** All time steps of a recurrent layer: projected input, recurrent kernel. */
+  recurrence: RecurrenceAttributes;
+  /** The gradient of the projected input: dy, saved steps, recurrent kernel. */
+  recurrenceGrad: RecurrenceAttributes;
+  /** The gradient of the recurrent kernel: saved steps, gradient of the projected input. */
+  recurrentKernelGrad: { cell: Cell };
 }
 
 export type OpName = keyof OpAttributes;
@@ -35,6 +43,18 @@ export interface ActivationAttributes {
   kind: Activation;
   /** Slope or scale of the kinds that have one. */
   alpha: number;
+}
+
+export interface RecurrenceAttributes {
+  cell: Cell;
+  activation: ActivationAttributes;
+  gateActivation: ActivationAttributes;
+  /** Outputs of all times, or of the last step alone. */
+  sequences: boolean;
+  /** From the last time to the first. */
+  backwards: boolean;
+  /** Outputs in the order of the steps; else each stands at its time. */
+  reversed: boolean;
 }
 
 export interface LossAttributes {

@@ -26,8 +26,10 @@ interface Case {
   finalOutput: Values;
 }
 
-const file = new URL('../golden/traces.json', import.meta.url);
-const { cases }: { cases: Case[] } = JSON.parse(readFileSync(file, 'utf8'));
+const cases = ['traces', 'recurrent'].flatMap((name): Case[] => {
+  const file = new URL(`../golden/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')).cases;
+});
 const makers = { sgd, rmsprop, adam, adamw } as unknown as Record<string, (options: object) => Optimizer>;
 
 /** Largest |a - b| relative to |b|, where |b| is at least a thousandth of the largest of its tensor. */
@@ -40,7 +42,7 @@ function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return worst;
 }
 
-/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py). */
+/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py, make_recurrent.py). */
 describe('golden traces', () => {
   it.each(cases)('$name', async ({ inputShape, layers, loss, optimizer, x, y, ...golden }) => {
     const model = new Model({ inputShape, reproducible: true }, layers.map(layerFromConfig));
