@@ -418,6 +418,11 @@ export const RECORD_BYTES = MAX_SLOTS * 8;
 /** What a recurrent layer computes in a time step; assembly/kernels/cells.ts has the formulas. */
 export const enum Cell {
   Lstm = 0,
+  /** The reset gate multiplies the product (Keras' resetAfter). */
+  Gru,
+  /** The reset gate multiplies the state before the product. */
+  GruBefore,
+  Simple,
 }
 
 export const enum RecurrentFlag {
@@ -435,10 +440,14 @@ export const enum Recurrent {
   Source = 1,
   /** [units, gates · units] */
   Kernel,
-  /** Where the steps' results lie for the gradient, [rows, time, RECURRENT_SAVED · units padded to 4]; may be 0 forward. */
+  /** Of Gru, forward: of the input and of the product, [2, 3 · units]; address or 0. */
+  Bias,
+  /** Where the steps' results lie for the gradient, [rows, time, arrays · units padded to 4]; may be 0 forward. */
   Saved,
   /** y; of the gradient dz. */
   Target,
+  /** Of the gradient of Gru: that of the product, [rows, time, 3 · units]; address or 0. */
+  Inner,
   Rows,
   Time,
   Units,

@@ -24,7 +24,15 @@ export {
   reshape,
 } from './layers/layers.ts';
 export type { LayerOptions } from './layers/options.ts';
-export { type LstmOptions, lstm, type RecurrentOptions } from './layers/recurrent.ts';
+export {
+  type GruOptions,
+  gru,
+  type LstmOptions,
+  lstm,
+  type RecurrentOptions,
+  type SimpleRnnOptions,
+  simpleRnn,
+} from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
 export type { Dataset } from './train/dataset.ts';
 export type { Logs } from './train/logs.ts';

@@ -129,3 +129,199 @@ export function lstmRowGrad(dy: usize, p: usize, dc: usize, saved: usize, dz: us
     v128.store(dc, f32x4.mul(d, f));
   }
 }
+
+/** x and its bias, unless that is 0. */
+// @ts-ignore: decorator
+@inline
+function plus(x: usize, bias: usize, offset: usize, count: i32): v128 {
+  const v = get(x + offset, count);
+  return bias ? f32x4.add(v, get(bias + offset, count)) : v;
+}
+
+/** h = z h' + (1 - z) g */
+// @ts-ignore: decorator
+@inline
+function mix(z: v128, before: v128, g: v128): v128 {
+  return madd(z, f32x4.sub(before, g), g);
+}
+
+/**
+ * Cho et al. 2014 in the form of cuDNN, Keras and PyTorch; the columns in Keras' order z, r, g: q = p + its bias,
+ * g = act(x + r q), h = z h' + (1 - z) g. Saved: z, r, g, q, h'.
+ */
+export function gruRow(z: usize, p: usize, bias: usize, h: usize, saved: usize, y: usize, units: i32): void {
+  const gates = <usize>units << 2;
+  const width = <usize>((units + 3) & ~3) << 2;
+  const second = bias + gates * 3;
+  for (let n = units; n > 0; n -= 4, z += 16, p += 16, h += 16) {
+    const at = <usize>(units - n) << 2;
+    const here = bias ? bias + at : 0;
+    const inner = bias ? second + at : 0;
+    const u = gate(f32x4.add(plus(z, here, 0, n), plus(p, inner, 0, n)));
+    const r = gate(f32x4.add(plus(z, here, gates, n), plus(p, inner, gates, n)));
+    const q = plus(p, inner, gates * 2, n);
+    const g = act(madd(r, q, plus(z, here, gates * 2, n)));
+    const before = v128.load(h);
+    const out = mix(u, before, g);
+    if (saved) {
+      saveGru(saved, width, u, r, g, q, before);
+      saved += 16;
+    }
+    v128.store(h, out);
+    if (y) put(y + at, out, n);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function saveGru(saved: usize, width: usize, z: v128, r: v128, g: v128, q: v128, before: v128): void {
+  v128.store(saved, z);
+  v128.store(saved + width, r);
+  v128.store(saved + width * 2, g);
+  v128.store(saved + width * 3, q);
+  v128.store(saved + width * 4, before);
+}
+
+/** dg = dh (1 - z) act', dz = dh (h' - g), dr = dg q, dq = dg r; dh' = dh z, and the product's. inner: dz, dr, dq. */
+export function gruRowGrad(
+  dy: usize,
+  p: usize,
+  carry: usize,
+  saved: usize,
+  dz: usize,
+  inner: usize,
+  units: i32,
+): void {
+  const gates = <usize>units << 2;
+  const width = <usize>((units + 3) & ~3) << 2;
+  for (let n = units; n > 0; n -= 4, p += 16, carry += 16, saved += 16, dz += 16, inner += 16) {
+    let dh = f32x4.add(v128.load(p), v128.load(carry));
+    if (dy) {
+      dh = f32x4.add(dh, get(dy, n));
+      dy += 16;
+    }
+    const u = v128.load(saved);
+    const r = v128.load(saved + width);
+    const g = v128.load(saved + width * 2);
+    const dg = dAct(f32x4.mul(dh, f32x4.sub(f32x4.splat(1), u)), g);
+    const du = dGate(f32x4.mul(dh, f32x4.sub(v128.load(saved + width * 4), g)), u);
+    const dr = dGate(f32x4.mul(dg, v128.load(saved + width * 3)), r);
+    put(dz, du, n);
+    put(dz + gates, dr, n);
+    put(dz + gates * 2, dg, n);
+    put(inner, du, n);
+    put(inner + gates, dr, n);
+    put(inner + gates * 2, f32x4.mul(dg, r), n);
+    v128.store(carry, f32x4.mul(dh, u));
+  }
+}
+
+/*
+ * Cho et al. 2014 as printed: q = r h', g = act(x + q · its kernel). A product stands in the middle, so a row takes two
+ * calls, and the update gate waits in p.
+ */
+
+export function gruGatesRow(z: usize, p: usize, h: usize, q: usize, saved: usize, units: i32): void {
+  const gates = <usize>units << 2;
+  const width = <usize>((units + 3) & ~3) << 2;
+  for (let n = units; n > 0; n -= 4, z += 16, p += 16, h += 16, q += 16) {
+    const u = gate(sum(z, p, 0, n));
+    const r = gate(sum(z, p, gates, n));
+    put(p, u, n);
+    if (saved) {
+      v128.store(saved + width, r);
+      saved += 16;
+    }
+    v128.store(q, f32x4.mul(r, v128.load(h)));
+  }
+}
+
+/** p: the update gate; inner: q · kernel. */
+export function gruCandidateRow(
+  z: usize,
+  p: usize,
+  inner: usize,
+  h: usize,
+  q: usize,
+  saved: usize,
+  y: usize,
+  units: i32,
+): void {
+  const width = <usize>((units + 3) & ~3) << 2;
+  z += <usize>units << 3;
+  for (let n = units; n > 0; n -= 4, z += 16, p += 16, inner += 16, h += 16, q += 16) {
+    const u = get(p, n);
+    const g = act(f32x4.add(get(z, n), v128.load(inner)));
+    const before = v128.load(h);
+    const out = mix(u, before, g);
+    if (saved) {
+      saveGru(saved, width, u, v128.load(saved + width), g, v128.load(q), before);
+      saved += 16;
+    }
+    v128.store(h, out);
+    if (y) {
+      put(y, out, n);
+      y += 16;
+    }
+  }
+}
+
+/** dg = dh (1 - z) act', dz = dh (h' - g); dh' = dh z, and the products'. */
+export function gruCandidateRowGrad(dy: usize, p: usize, carry: usize, saved: usize, dz: usize, units: i32): void {
+  const gates = <usize>units << 2;
+  const width = <usize>((units + 3) & ~3) << 2;
+  for (let n = units; n > 0; n -= 4, p += 16, carry += 16, saved += 16, dz += 16) {
+    let dh = f32x4.add(v128.load(p), v128.load(carry));
+    if (dy) {
+      dh = f32x4.add(dh, get(dy, n));
+      dy += 16;
+    }
+    const u = v128.load(saved);
+    const g = v128.load(saved + width * 2);
+    put(dz, dGate(f32x4.mul(dh, f32x4.sub(v128.load(saved + width * 4), g)), u), n);
+    put(dz + gates * 2, dAct(f32x4.mul(dh, f32x4.sub(f32x4.splat(1), u)), g), n);
+    v128.store(carry, f32x4.mul(dh, u));
+  }
+}
+
+/** dq: that of r h'; dr = dq h', dh' = dq r. */
+export function gruGatesRowGrad(dq: usize, carry: usize, saved: usize, dz: usize, units: i32): void {
+  const width = <usize>((units + 3) & ~3) << 2;
+  dz += <usize>units << 2;
+  for (let n = units; n > 0; n -= 4, dq += 16, carry += 16, saved += 16, dz += 16) {
+    const d = v128.load(dq);
+    const r = v128.load(saved + width);
+    put(dz, dGate(f32x4.mul(d, v128.load(saved + width * 4)), r), n);
+    v128.store(carry, madd(d, r, v128.load(carry)));
+  }
+}
+
+/** Elman 1990: h = act(z + p). Saved: h, h'. */
+export function simpleRow(z: usize, p: usize, h: usize, saved: usize, y: usize, units: i32): void {
+  const width = <usize>((units + 3) & ~3) << 2;
+  for (let n = units; n > 0; n -= 4, z += 16, p += 16, h += 16) {
+    const out = act(sum(z, p, 0, n));
+    if (saved) {
+      v128.store(saved, out);
+      v128.store(saved + width, v128.load(h));
+      saved += 16;
+    }
+    v128.store(h, out);
+    if (y) {
+      put(y, out, n);
+      y += 16;
+    }
+  }
+}
+
+/** dz = dh act' */
+export function simpleRowGrad(dy: usize, p: usize, saved: usize, dz: usize, units: i32): void {
+  for (let n = units; n > 0; n -= 4, p += 16, saved += 16, dz += 16) {
+    let dh = v128.load(p);
+    if (dy) {
+      dh = f32x4.add(dh, get(dy, n));
+      dy += 16;
+    }
+    put(dz, dAct(dh, v128.load(saved)), n);
+  }
+}

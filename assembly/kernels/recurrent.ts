@@ -1,7 +1,19 @@
 import { address, float, word } from '../fields';
-import { GEMM_PANEL, GEMM_ROWS, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape';
+import { Cell, GEMM_PANEL, GEMM_ROWS, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape';
 import { first, last, thread } from '../threads';
-import { lstmRow, lstmRowGrad, useActivations } from './cells';
+import {
+  gruCandidateRow,
+  gruCandidateRowGrad,
+  gruGatesRow,
+  gruGatesRowGrad,
+  gruRow,
+  gruRowGrad,
+  lstmRow,
+  lstmRowGrad,
+  simpleRow,
+  simpleRowGrad,
+  useActivations,
+} from './cells';
 import { packPanels, packRows, turnPanels } from './pack';
 import { tiles8 } from './tiles';
 
@@ -11,11 +23,17 @@ import { tiles8 } from './tiles';
  * is zero, and a pass over the rows (cells.ts). The products with the input, before, and those that make the gradients
  * of kernels and biases, after, are matrix products over all times at once.
  *
- *   scratch of a thread:  | packed kernel | packed states | products, [rows][columns] | states h, c: [rows][units] each |
+ *   scratch of a thread:  | packed kernels | packed states | products, [rows][columns] | states h, c: [rows][units] |
  */
 
-const GATES = 4;
-const SAVED = 7;
+/** Columns of the kernel, in units; as many arrays as a saved step has (src/ops/recurrent.ts has both tables too). */
+function gatesOf(cell: i32): i32 {
+  return cell == Cell.Lstm ? 4 : cell == Cell.Simple ? 1 : 3;
+}
+
+function savedOf(cell: i32): i32 {
+  return cell == Cell.Lstm ? 7 : cell == Cell.Simple ? 2 : 5;
+}
 
 // @ts-ignore: decorator
 @inline
@@ -49,53 +67,82 @@ function product(
   }
 }
 
-export function recurrence(p: usize): void {
-  const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
-  let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
-  if (row >= to) return;
+/** What all calls of an instruction share. */
+function prepare(p: usize): usize {
   useActivations(
     word(p, Recurrent.Activation),
     float(p, Recurrent.Alpha),
     word(p, Recurrent.GateActivation),
     float(p, Recurrent.GateAlpha),
   );
+  return address(p, Recurrent.Scratch) + <usize>thread * address(p, Recurrent.ScratchBytes);
+}
+
+export function recurrence(p: usize): void {
+  const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
+  let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
+  if (row >= to) return;
+  const scratch = prepare(p);
+  const cell = word(p, Recurrent.Cell);
   const units = word(p, Recurrent.Units);
-  const columns = GATES * units;
-  const kernel = address(p, Recurrent.Scratch) + <usize>thread * address(p, Recurrent.ScratchBytes);
-  packPanels(address(p, Recurrent.Kernel), floats(1, columns), columns, units, kernel);
-  for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), kernel);
+  const columns = gatesOf(cell) * units;
+  const source = address(p, Recurrent.Kernel);
+  // the candidate of GruBefore has a product of its own
+  const joint = cell == Cell.GruBefore ? columns - units : columns;
+  const own = scratch + floats(up(joint, GEMM_PANEL), units);
+  packPanels(source, floats(1, columns), joint, units, scratch);
+  if (joint < columns) packPanels(source + floats(1, joint), floats(1, columns), units, units, own);
+  for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
 }
 
 /** Some rows through all time. */
 function forward(p: usize, row: i32, rows: i32, kernel: usize): void {
+  const cell = word(p, Recurrent.Cell);
   const units = word(p, Recurrent.Units);
   const time = word(p, Recurrent.Time);
   const flags = word(p, Recurrent.Flags);
-  const columns = up(GATES * units, GEMM_PANEL);
+  const bias = address(p, Recurrent.Bias);
+  const gates = gatesOf(cell) * units;
+  const two = cell == Cell.GruBefore;
+  const columns = up(two ? 2 * units : gates, GEMM_PANEL);
+  const ownColumns = two ? up(units, GEMM_PANEL) : 0;
   const state = floats(1, up(units, 4));
-  const packed = kernel + floats(columns, units);
-  const products = packed + floats(up(rows, GEMM_ROWS), units);
-  const h = products + floats(up(rows, GEMM_ROWS), columns);
+  const arrays = savedOf(cell);
+  const padded = up(rows, GEMM_ROWS);
+  const own = kernel + floats(columns, units);
+  const packed = own + floats(ownColumns, units);
+  const products = packed + floats(padded, units);
+  const ownProducts = products + floats(padded, columns);
+  const h = ownProducts + floats(padded, ownColumns);
   const c = h + <usize>rows * state;
-  const z = address(p, Recurrent.Source);
-  const y = address(p, Recurrent.Target);
-  const saved = address(p, Recurrent.Saved);
+  const source = address(p, Recurrent.Source);
+  const target = address(p, Recurrent.Target);
+  const savedSteps = address(p, Recurrent.Saved);
 
   memory.fill(products, 0, h - products + 2 * <usize>rows * state);
   for (let step = 0; step < time; step++) {
     const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
     if (step) product(h, state, rows, units, packed, kernel, products, columns);
+    if (two) {
+      for (let r = 0; r < rows; r++) {
+        const at = (row + r) * time + t;
+        const saved = savedSteps ? savedSteps + <usize>at * <usize>arrays * state : 0;
+        const offset = <usize>r * state;
+        gruGatesRow(source + floats(at, gates), products + floats(r, columns), h + offset, c + offset, saved, units);
+      }
+      if (step) product(c, state, rows, units, packed, own, ownProducts, ownColumns);
+    }
     for (let r = 0; r < rows; r++) {
       const at = (row + r) * time + t;
-      lstmRow(
-        z + floats(at, GATES * units),
-        products + floats(r, columns),
-        c + <usize>r * state,
-        h + <usize>r * state,
-        saved ? saved + <usize>at * SAVED * state : 0,
-        outputAt(y, row + r, step, t, time, units, flags),
-        units,
-      );
+      const z = source + floats(at, gates);
+      const y = outputAt(target, row + r, step, t, time, units, flags);
+      const saved = savedSteps ? savedSteps + <usize>at * <usize>arrays * state : 0;
+      const sums = products + floats(r, columns);
+      const offset = <usize>r * state;
+      if (cell == Cell.Lstm) lstmRow(z, sums, c + offset, h + offset, saved, y, units);
+      else if (cell == Cell.Gru) gruRow(z, sums, bias, h + offset, saved, y, units);
+      else if (cell == Cell.Simple) simpleRow(z, sums, h + offset, saved, y, units);
+      else gruCandidateRow(z, sums, ownProducts + floats(r, ownColumns), h + offset, c + offset, saved, y, units);
     }
   }
 }
@@ -112,50 +159,74 @@ export function recurrenceGrad(p: usize): void {
   const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
   let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
   if (row >= to) return;
-  useActivations(
-    word(p, Recurrent.Activation),
-    float(p, Recurrent.Alpha),
-    word(p, Recurrent.GateActivation),
-    float(p, Recurrent.GateAlpha),
-  );
+  const scratch = prepare(p);
+  const cell = word(p, Recurrent.Cell);
   const units = word(p, Recurrent.Units);
-  const columns = GATES * units;
-  const kernel = address(p, Recurrent.Scratch) + <usize>thread * address(p, Recurrent.ScratchBytes);
-  turnPanels(address(p, Recurrent.Kernel), floats(1, columns), units, columns, kernel);
-  for (; row < to; row += RECURRENT_ROWS) backward(p, row, min<i32>(RECURRENT_ROWS, to - row), kernel);
+  const columns = gatesOf(cell) * units;
+  const source = address(p, Recurrent.Kernel);
+  const joint = cell == Cell.GruBefore ? columns - units : columns;
+  const own = scratch + floats(up(units, GEMM_PANEL), joint);
+  turnPanels(source, floats(1, columns), units, joint, scratch);
+  if (joint < columns) turnPanels(source + floats(1, joint), floats(1, columns), units, units, own);
+  for (; row < to; row += RECURRENT_ROWS) backward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
 }
 
-/** dh' = dz · recurrentKernelᵀ, from the last step to the first. */
+/** dh' = (gradient of the products) · recurrentKernelᵀ, from the last step to the first. */
 function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
+  const cell = word(p, Recurrent.Cell);
   const units = word(p, Recurrent.Units);
   const time = word(p, Recurrent.Time);
   const flags = word(p, Recurrent.Flags);
+  const gates = gatesOf(cell) * units;
   const columns = up(units, GEMM_PANEL);
-  const gates = GATES * units;
+  const two = cell == Cell.GruBefore;
+  const joint = two ? 2 * units : gates;
   const state = floats(1, up(units, 4));
-  const packed = kernel + floats(columns, gates);
-  const products = packed + floats(up(rows, GEMM_ROWS), gates);
-  const carry = products + floats(up(rows, GEMM_ROWS), columns);
-  const dy = address(p, Recurrent.Source);
-  const saved = address(p, Recurrent.Saved);
-  const dz = address(p, Recurrent.Target);
+  const arrays = savedOf(cell);
+  const padded = up(rows, GEMM_ROWS);
+  const own = kernel + floats(columns, joint);
+  const packed = own + (two ? floats(columns, units) : 0);
+  const products = packed + floats(padded, gates);
+  const ownProducts = products + floats(padded, columns);
+  const carry = ownProducts + (two ? floats(padded, columns) : 0);
+  const inner = carry + <usize>rows * state;
+  const dys = address(p, Recurrent.Source);
+  const savedSteps = address(p, Recurrent.Saved);
+  const target = address(p, Recurrent.Target);
+  const inners = address(p, Recurrent.Inner);
 
-  memory.fill(products, 0, carry - products + <usize>rows * state);
+  memory.fill(products, 0, inner - products);
   for (let step = time - 1; step >= 0; step--) {
     const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
     for (let r = 0; r < rows; r++) {
       const at = (row + r) * time + t;
-      lstmRowGrad(
-        outputAt(dy, row + r, step, t, time, units, flags),
-        products + floats(r, columns),
-        carry + <usize>r * state,
-        saved + <usize>at * SAVED * state,
-        dz + floats(at, gates),
-        units,
-      );
+      const dy = outputAt(dys, row + r, step, t, time, units, flags);
+      const saved = savedSteps + <usize>at * <usize>arrays * state;
+      const dz = target + floats(at, gates);
+      const sums = products + floats(r, columns);
+      const carried = carry + <usize>r * state;
+      if (cell == Cell.Lstm) lstmRowGrad(dy, sums, carried, saved, dz, units);
+      else if (cell == Cell.Simple) simpleRowGrad(dy, sums, saved, dz, units);
+      else if (two) gruCandidateRowGrad(dy, sums, carried, saved, dz, units);
+      else {
+        const mine = inner + floats(r, gates);
+        gruRowGrad(dy, sums, carried, saved, dz, mine, units);
+        if (inners) memory.copy(inners + floats(at, gates), mine, floats(1, gates));
+      }
     }
-    if (step) {
-      product(dz + floats(row * time + t, gates), floats(time, gates), rows, gates, packed, kernel, products, columns);
+    const first = target + floats(row * time + t, gates);
+    const stride = floats(time, gates);
+    if (two) {
+      product(first + floats(2, units), stride, rows, units, packed, own, ownProducts, columns);
+      for (let r = 0; r < rows; r++) {
+        const at = (row + r) * time + t;
+        const saved = savedSteps + <usize>at * <usize>arrays * state;
+        const dq = ownProducts + floats(r, columns);
+        gruGatesRowGrad(dq, carry + <usize>r * state, saved, target + floats(at, gates), units);
+      }
     }
+    if (step == 0) continue;
+    if (cell == Cell.Gru) product(inner, floats(1, gates), rows, gates, packed, kernel, products, columns);
+    else product(first, stride, rows, joint, packed, kernel, products, columns);
   }
 }

@@ -10,7 +10,14 @@ import {
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
-import { type LstmOptions, lstm } from './recurrent.ts';
+import {
+  type GruOptions,
+  gru,
+  type LstmOptions,
+  lstm,
+  type SimpleRnnOptions,
+  simpleRnn,
+} from './recurrent.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 
 export interface DenseOptions extends LayerOptions {
@@ -234,6 +241,8 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   rescaling: ({ scale, ...options }) =>
     rescaling(scale as number, options as LayerOptions & { offset?: number }),
   lstm: ({ units, ...options }) => lstm(units as number, options as LstmOptions),
+  gru: ({ units, ...options }) => gru(units as number, options as GruOptions),
+  simpleRnn: ({ units, ...options }) => simpleRnn(units as number, options as SimpleRnnOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

@@ -47,6 +47,19 @@ export interface LstmOptions extends RecurrentOptions {
   unitForgetBias?: boolean;
 }
 
+export interface GruOptions extends RecurrentOptions {
+  /** Of the gates. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike;
+  /**
+   * True: the reset gate multiplies the product with the recurrent kernel, as in cuDNN and PyTorch; the bias is
+   * [2, 3 units], of the input and of the product. False: it multiplies the state before, as in Cho et al. 2014; the
+   * bias is [3 units]. Default true.
+   */
+  resetAfter?: boolean;
+}
+
+export type SimpleRnnOptions = RecurrentOptions;
+
 const commonKeys = [
   'name',
   'activation',
@@ -98,6 +111,41 @@ export function lstm(units: number, options: LstmOptions = {}): Layer {
     ...(unitForgetBias && { ones: [units, 2 * units] as const }),
     config: { unitForgetBias },
   });
+}
+
+/**
+ * Gated recurrent unit (Cho et al. 2014): x [batch, time, features], y [batch, units], or [batch, time, units] with
+ * returnSequences. Kernel [features, 3 units] and recurrent kernel [units, 3 units] hold Keras' order: update z, reset r,
+ * candidate g.
+ *
+ *   h = z · h' + (1 - z) · tanh(g), where r multiplies h' or its product: see resetAfter
+ * @param units Outputs, at least 1.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
+export function gru(units: number, options: GruOptions = {}): Layer {
+  integer(units, 'gru: units', 1);
+  knownKeys(options, [...commonKeys, 'recurrentActivation', 'resetAfter'], 'gru');
+  const resetAfter = flag(options.resetAfter ?? true, 'gru: resetAfter');
+  const gateActivation = activationConfig(
+    options.recurrentActivation ?? 'sigmoid',
+    'gru: recurrentActivation',
+  );
+  const cell = resetAfter ? Cell.Gru : Cell.GruBefore;
+  return recurrent(units, options, { type: 'gru', cell, gateActivation, config: { resetAfter } });
+}
+
+/**
+ * Simple recurrent layer (Elman 1990): x [batch, time, features], y [batch, units], or [batch, time, units] with
+ * returnSequences. Kernel [features, units], recurrent kernel [units, units], bias [units].
+ *
+ *   h = tanh(x · kernel + h' · recurrentKernel + bias)
+ * @param units Outputs, at least 1.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
+export function simpleRnn(units: number, options: SimpleRnnOptions = {}): Layer {
+  integer(units, 'simpleRnn: units', 1);
+  knownKeys(options, commonKeys, 'simpleRnn');
+  return recurrent(units, options, { type: 'simpleRnn', cell: Cell.Simple });
 }
 
 function recurrent(units: number, options: RecurrentOptions, kind: Kind): Layer {
@@ -182,7 +230,7 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Layer 
           ? [
               {
                 ...spec('bias', columns, {
-                  shape: [columns],
+                  shape: cell === Cell.Gru ? [2, columns] : [columns],
                   initializer: biasInitializer,
                   regularizer: biasRegularizer,
                 }),
@@ -194,9 +242,13 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Layer 
     },
     call(x, { graph, parameters: [kernel, recurrentKernel, bias] }) {
       let z: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
-      if (bias) z = graph.add('biasAdd', [z, bias], {});
+      const inside = bias && cell === Cell.Gru;
+      if (bias && !inside) z = graph.add('biasAdd', [z, bias], {});
       const order = { sequences: returnSequences, backwards: goBackwards, reversed: goBackwards };
-      return graph.add('recurrence', [z, recurrentKernel!], { ...attributes, ...order });
+      return graph.add('recurrence', [z, recurrentKernel!, ...(inside ? [bias] : [])], {
+        ...attributes,
+        ...order,
+      });
     },
   };
 }

@@ -29,12 +29,14 @@ export interface OpAttributes {
   binaryHits: { threshold: number };
   /** What an operation makes in the same pass as its result, [batch, …shape]. */
   secondResult: { shape: readonly number[] };
-  /** All time steps of a recurrent layer: projected input, recurrent kernel. */
+  /** All time steps of a recurrent layer: projected input, recurrent kernel, and a bias where Gru has one. */
   recurrence: RecurrenceAttributes;
   /** The gradient of the projected input: dy, saved steps, recurrent kernel. */
   recurrenceGrad: RecurrenceAttributes;
-  /** The gradient of the recurrent kernel: saved steps, gradient of the projected input. */
+  /** The gradient of the recurrent kernel: saved steps, gradient of the product with it. */
   recurrentKernelGrad: { cell: Cell };
+  /** The gradient of a bias [2, columns]: of two tensors their sums over the rows. */
+  recurrentBiasGrad: Record<never, never>;
 }
 
 export type OpName = keyof OpAttributes;

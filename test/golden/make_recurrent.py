@@ -108,11 +108,13 @@ def tensor(name, value, digits):
 
 
 def make(case):
-    """The first seed whose float32 run by PyTorch stays within 3e-6 of every number (the test asks 1e-5)."""
+    """The first seed whose float32 run by PyTorch stays within 3e-6 of every number (the test asks 1e-5), and none of
+    whose outputs is a small difference of large numbers: all are at least 2 % of the largest."""
     for seed in range(200):
         start = draw(case, seed)
         exact = run(case, start, torch.float64)
-        if deviation(run(case, start, torch.float32), exact) < 3e-6 and exact["losses"][-1] < exact["losses"][0]:
+        small = np.abs(exact["output"]).min() < 0.02 * np.abs(exact["output"]).max()
+        if not small and deviation(run(case, start, torch.float32), exact) < 3e-6 and exact["losses"][-1] < exact["losses"][0]:
             break
     else:
         sys.exit(f"no seed for {case['name']}")
@@ -134,19 +136,17 @@ def case(name, batch, shape, layers):
 
 
 def cases():
-    for type in MODULES_USED:
+    for type in MODULES:
         def layer(units, **options):
             return {"type": type, "units": units, **options}
 
         yield case(f"{type}-1-unit-1-step", 1, [1, 2], [layer(1)])
         yield case(f"{type}-5-units-2-steps", 3, [2, 3], [layer(5)])
         yield case(f"{type}-17-units-9-steps", 3, [9, 4], [layer(17), {"type": "dense", "units": 3}])
-        yield case(f"{type}-sequences", 5, [4, 3], [layer(6, returnSequences=True)])
+        yield case(f"{type}-sequences", 3, [4, 3], [layer(6, returnSequences=True)])
         yield case(f"{type}-backwards", 2, [5, 3], [layer(4, goBackwards=True, returnSequences=True)])
         yield case(f"{type}-stacked", 4, [6, 3], [layer(5, returnSequences=True), layer(4, goBackwards=True)])
 
-
-MODULES_USED = ["lstm"]
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -5,7 +5,7 @@ import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
 import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import * as twins from '../reference/recurrent.ts';
 import { exact, type Tracked } from '../reference/tracked.ts';
-import { type Operand, type Rows, type Size, tensor } from './row.ts';
+import { COLUMNS, matrix, type Operand, ROWS, type Rows, type Size, tensor } from './row.ts';
 
 const TANH = { kind: Activation.Tanh, alpha: 0 };
 const SIGMOID = { kind: Activation.Sigmoid, alpha: 0 };
@@ -21,28 +21,26 @@ const ALL = { ...LAST, sequences: true };
  */
 const REACH = 0.25;
 
+const usual = { activation: TANH, gateActivation: SIGMOID };
+
 const variants = [
-  { name: 'lstm', attributes: { cell: Cell.Lstm, activation: TANH, gateActivation: SIGMOID, ...LAST } },
+  { name: 'lstm', attributes: { cell: Cell.Lstm, ...usual, ...LAST } },
+  { name: 'lstm, backwards', attributes: { cell: Cell.Lstm, ...usual, ...ALL, backwards: true } },
   {
-    name: 'lstm, sequences',
-    attributes: { cell: Cell.Lstm, activation: TANH, gateActivation: SIGMOID, ...ALL },
-  },
-  {
-    name: 'lstm, backwards, other activations',
+    name: 'lstm, backwards, reversed, other activations',
     attributes: {
       cell: Cell.Lstm,
       activation: SOFTSIGN,
       gateActivation: TANH,
-      sequences: true,
+      ...ALL,
       backwards: true,
       reversed: true,
     },
     smooth: false as const,
   },
-  {
-    name: 'lstm, backwards, in place',
-    attributes: { cell: Cell.Lstm, activation: TANH, gateActivation: SIGMOID, ...ALL, backwards: true },
-  },
+  { name: 'gru, reset after', attributes: { cell: Cell.Gru, ...usual, ...ALL } },
+  { name: 'gru, reset before', attributes: { cell: Cell.GruBefore, ...usual, ...ALL, backwards: true } },
+  { name: 'simple', attributes: { cell: Cell.Simple, ...usual, ...LAST } },
 ].map((variant) => ({ ...variant, reach: REACH }));
 
 /** At most nine steps, and fewer units for many rows: the twin's time grows with batch · time · units². */
@@ -95,25 +93,42 @@ const tails = [
   (n: number): Size => ({ rows: 3, columns: from1(n), inner: 2 }),
 ];
 
-/** y, saved, dz and dkernel of the twin from the same operands. */
-function whole(inputs: readonly Numbers[], attributes: RecurrenceAttributes, dy: Numbers, size: Size) {
+const bias = (inputs: readonly Numbers[]): Tracked[] | undefined => inputs[2] && tracked(inputs[2]);
+
+function forward(inputs: readonly Numbers[], attributes: RecurrenceAttributes, size: Size) {
   const [z, kernel] = inputs.map(tracked) as [Tracked[], Tracked[]];
-  const shape = sizeOf(size);
-  const { saved } = twins.recurrence(z, kernel, shape, attributes);
-  const dz = twins.recurrenceGrad(tracked(dy), saved, kernel, shape, attributes);
-  return [dz, twins.recurrentKernelGrad(saved, dz, shape, attributes.cell)] as const;
+  return twins.recurrence(z, kernel, sizeOf(size), attributes, bias(inputs));
 }
 
-type Names = 'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernelGrad';
+function backward(inputs: readonly Numbers[], attributes: RecurrenceAttributes, size: Size) {
+  const [dy, saved, kernel] = inputs.map(tracked) as [Tracked[], Tracked[], Tracked[]];
+  return twins.recurrenceGrad(dy, saved, kernel, sizeOf(size), attributes).dz;
+}
+
+/** Gradients of z, the kernel and the bias, from the twin's own steps. */
+function whole(inputs: readonly Numbers[], attributes: RecurrenceAttributes, dy: Numbers, size: Size) {
+  const { saved } = forward(inputs, attributes, size);
+  const shape = sizeOf(size);
+  const { dz, inner } = twins.recurrenceGrad(tracked(dy), saved, tracked(inputs[1]!), shape, attributes);
+  const dkernel = twins.recurrentKernelGrad(saved, inner, shape, attributes.cell);
+  const columns = CELLS[attributes.cell].gates * shape.units;
+  return inputs[2] ? [dz, dkernel, twins.recurrentBiasGrad(dz, inner, columns)] : [dz, dkernel];
+}
+
+type Names = 'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernelGrad' | 'recurrentBiasGrad';
 
 export const recurrent: Rows<Names> = {
   recurrence: {
     variants,
-    operands: (size, { cell }, random) => [projected(size, cell, random), kernelOf(size, cell, random)],
-    forward: ([z, kernel], attributes, size) =>
-      valuesOf(twins.recurrence(tracked(z!), tracked(kernel!), sizeOf(size), attributes).y),
-    forwardBound: ([z, kernel], attributes, size) =>
-      errorsOf(twins.recurrence(tracked(z!), tracked(kernel!), sizeOf(size), attributes).y),
+    operands: (size, { cell }, random) => [
+      projected(size, cell, random),
+      kernelOf(size, cell, random),
+      ...(cell === Cell.Gru
+        ? [tensor([2, 3 * sizeOf(size).units], 1, (n) => uniform(random, n, -0.5, 0.5))]
+        : []),
+    ],
+    forward: (...args) => valuesOf(forward(...args).y),
+    forwardBound: (...args) => errorsOf(forward(...args).y),
     gradient: {
       twin: (inputs, attributes, dy, size) => whole(inputs, attributes, dy, size).map(valuesOf),
       bound: (inputs, attributes, dy, size) => whole(inputs, attributes, dy, size).map(errorsOf),
@@ -127,20 +142,17 @@ export const recurrent: Rows<Names> = {
       const kernel = kernelOf(size, attributes.cell, random);
       return [outputs(size, attributes, random), savedOf(size, attributes, random, kernel), kernel];
     },
-    forward: (inputs, attributes, size) => {
-      const [dy, saved, kernel] = inputs.map(tracked) as [Tracked[], Tracked[], Tracked[]];
-      return valuesOf(twins.recurrenceGrad(dy, saved, kernel, sizeOf(size), attributes));
-    },
-    forwardBound: (inputs, attributes, size) => {
-      const [dy, saved, kernel] = inputs.map(tracked) as [Tracked[], Tracked[], Tracked[]];
-      return errorsOf(twins.recurrenceGrad(dy, saved, kernel, sizeOf(size), attributes));
-    },
+    forward: (...args) => valuesOf(backward(...args)),
+    forwardBound: (...args) => errorsOf(backward(...args)),
     gradient: 'none',
     tails,
   },
 
   recurrentKernelGrad: {
-    variants: [{ name: 'lstm', attributes: { cell: Cell.Lstm } }],
+    variants: [
+      { name: 'lstm', attributes: { cell: Cell.Lstm } },
+      { name: 'gru, reset before', attributes: { cell: Cell.GruBefore } },
+    ],
     operands: (size, { cell }, random) => {
       const attributes = { ...ALL, cell, activation: TANH, gateActivation: SIGMOID };
       return [savedOf(size, attributes, random, kernelOf(size, cell, random)), projected(size, cell, random)];
@@ -151,6 +163,17 @@ export const recurrent: Rows<Names> = {
       errorsOf(twins.recurrentKernelGrad(tracked(saved!), tracked(dz!), sizeOf(size), cell)),
     gradient: 'none',
     tails,
+  },
+
+  recurrentBiasGrad: {
+    variants: [{ name: '', attributes: {} }],
+    operands: (size, _, random) => [matrix(size, random), matrix(size, random)],
+    forward: ([dz, inner], _, { columns }) =>
+      valuesOf(twins.recurrentBiasGrad(tracked(dz!), tracked(inner!), columns)),
+    forwardBound: ([dz, inner], _, { columns }) =>
+      errorsOf(twins.recurrentBiasGrad(tracked(dz!), tracked(inner!), columns)),
+    gradient: 'none',
+    tails: [ROWS, COLUMNS],
   },
 
   secondResult: {
