@@ -11,6 +11,7 @@ import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/mer
 import { binaryHits, classHits } from './kernels/metric';
 import { optimize } from './kernels/optimizer';
 import { pool, poolGrad } from './kernels/pooling';
+import { recurrence, recurrenceGrad } from './kernels/recurrent';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
@@ -115,6 +116,12 @@ function walk(p: usize): bool {
         break;
       case Op.ScaleRows:
         scaleRows(p);
+        break;
+      case Op.Recurrence:
+        recurrence(p);
+        break;
+      case Op.RecurrenceGrad:
+        recurrenceGrad(p);
         break;
       default:
         unreachable();

@@ -44,6 +44,8 @@ export const enum Op {
   MaximumGrad,
   RowDot,
   ScaleRows,
+  Recurrence,
+  RecurrenceGrad,
 }
 
 export const enum Head {
@@ -536,3 +538,52 @@ export const enum ScaleRows {
   Columns,
   Length,
 }
+/** What a recurrent layer computes in a time step; assembly/kernels/cells.ts has the formulas. */
+export const enum Cell {
+  Lstm = 0,
+  /** The reset gate multiplies the product (Keras' resetAfter). */
+  Gru,
+  /** The reset gate multiplies the state before the product. */
+  GruBefore,
+  Simple,
+}
+
+export const enum RecurrentFlag {
+  /** y (and dy) [rows, time, units], else the last output alone, [rows, units]. */
+  Sequences = 1,
+  /** From the last time to the first. */
+  Backwards = 2,
+  /** Outputs in the order in which they are made, the last time first where Backwards. */
+  Reversed = 4,
+}
+
+/** All time steps of a recurrent layer, or of its gradient. */
+export const enum Recurrent {
+  /** The projected input z [rows, time, gates · units]; of the gradient dy. */
+  Source = 1,
+  /** [units, gates · units] */
+  Kernel,
+  /** Of Gru, forward: of the input and of the product, [2, 3 · units]; address or 0. */
+  Bias,
+  /** Where the steps' results lie for the gradient, [rows, time, arrays · units padded to 4]; may be 0 forward. */
+  Saved,
+  /** y; of the gradient dz. */
+  Target,
+  /** Of the gradient of Gru: that of the product, [rows, time, 3 · units]; address or 0. */
+  Inner,
+  Rows,
+  Time,
+  Units,
+  Cell,
+  Activation,
+  Alpha,
+  GateActivation,
+  GateAlpha,
+  Flags,
+  Scratch,
+  ScratchBytes,
+  Length,
+}
+
+/** Rows that a thread takes through all time at once: their states stay in the cache. */
+export const RECURRENT_ROWS = 64;

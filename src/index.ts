@@ -57,6 +57,15 @@ export {
   maxPooling3d,
   type PoolingOptions,
 } from './layers/pooling.ts';
+export {
+  type GruOptions,
+  gru,
+  type LstmOptions,
+  lstm,
+  type RecurrentOptions,
+  type SimpleRnnOptions,
+  simpleRnn,
+} from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
 export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
 export type { Padding, Sizes } from './layers/windows.ts';

@@ -48,7 +48,7 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   const made = new Map<Tensor, Call>();
   for (const tensor of tensors) {
     if (made.has(tensor)) continue;
-    if (isOp(tensor, 'lossGradient')) {
+    if (isOp(tensor, 'lossGradient') || isOp(tensor, 'secondResult')) {
       made.get(tensor.inputs[0]!)!.second = tensor as unknown as Tensor;
       continue;
     }
@@ -128,4 +128,6 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.MaximumGrad]: 'gradient of maximum',
   [Op.RowDot]: 'dot product',
   [Op.ScaleRows]: 'gradient of the dot product',
+  [Op.Recurrence]: 'recurrence',
+  [Op.RecurrenceGrad]: 'gradient of the recurrence',
 };

@@ -1,6 +1,8 @@
 import { Activation } from '../../assembly/tape.ts';
 import { knownKeys, named, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import { derivesFromInput } from '../ops/activations.ts';
+import type { ActivationAttributes } from '../ops/attributes.ts';
 import type { Tracer } from '../ops/rule.ts';
 import type { Tensor } from '../ops/tensor.ts';
 
@@ -76,4 +78,16 @@ export function applyActivation(tracer: Tracer, x: Tensor, config: ActivationCon
     return tracer.add('softmax', [x], { logarithm: kind === 'logSoftmax' });
   }
   return tracer.add('activation', [x], { kind, alpha: (option && config[option]) ?? 0 });
+}
+
+/** An activation inside a recurrent layer, which keeps what it gives and not what it gets. */
+export function recurrentActivation(config: ActivationConfig, place: string): ActivationAttributes {
+  const { kind, option }: Kind = kinds[config.name];
+  if (kind === 'softmax' || kind === 'logSoftmax' || derivesFromInput(kind)) {
+    throw new UsageError(
+      `${place}: '${config.name}' cannot be used inside a recurrent layer: its derivative does not follow from a unit's ` +
+        "output; take 'tanh', 'sigmoid', 'relu' …, or an activation layer after this one",
+    );
+  }
+  return { kind, alpha: (option && config[option]) ?? 0 };
 }

@@ -116,6 +116,8 @@ export interface Fans {
   readonly shape: readonly number[];
   readonly fanIn: number;
   readonly fanOut: number;
+  /** Elements from the first to before the second are 1, whatever the initializer. */
+  readonly ones?: readonly [from: number, to: number];
 }
 
 /** Variance of the scaled initializers: Glorot & Bengio 2010 eq. 12 and 16, He et al. 2015 eq. 10, LeCun et al. 1998 §4.6. */
@@ -140,6 +142,7 @@ export function initialize(
   const count = fans.shape.reduce((a, b) => a * b, 1);
   const [kind, a, b] = distribution(config, fans);
   engine.core.fill(kind, target, count, a, b, BigInt(seed), stream);
+  if (fans.ones) engine.arena.f32(target, count).fill(1, ...fans.ones);
 }
 
 /** A distribution of the core and its two parameters. */

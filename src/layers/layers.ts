@@ -20,6 +20,14 @@ import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
+import {
+  type GruOptions,
+  gru,
+  type LstmOptions,
+  lstm,
+  type SimpleRnnOptions,
+  simpleRnn,
+} from './recurrent.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import type { Sizes } from './windows.ts';
@@ -255,6 +263,9 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   conv2dTranspose: ({ filters, kernelSize, ...options }) =>
     conv2dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
   ...pooling,
+  lstm: ({ units, ...options }) => lstm(units as number, options as LstmOptions),
+  gru: ({ units, ...options }) => gru(units as number, options as GruOptions),
+  simpleRnn: ({ units, ...options }) => simpleRnn(units as number, options as SimpleRnnOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

@@ -1,4 +1,4 @@
-import type { Activation, BinaryKind, LossForm } from '../../assembly/tape.ts';
+import type { Activation, BinaryKind, Cell, LossForm } from '../../assembly/tape.ts';
 
 /** What each operation needs to know besides its inputs. The keys are the operations there are. */
 export interface OpAttributes {
@@ -46,6 +46,16 @@ export interface OpAttributes {
   rowDot: Record<never, never>;
   /** x times one number for each row. */
   scaleRows: Record<never, never>;
+  /** What an operation makes in the same pass as its result, [batch, …shape]. */
+  secondResult: { shape: readonly number[] };
+  /** All time steps of a recurrent layer: projected input, recurrent kernel, and a bias where Gru has one. */
+  recurrence: RecurrenceAttributes;
+  /** The gradient of the projected input: dy, saved steps, recurrent kernel. */
+  recurrenceGrad: RecurrenceAttributes;
+  /** The gradient of the recurrent kernel: saved steps, gradient of the product with it. */
+  recurrentKernelGrad: { cell: Cell };
+  /** The gradient of a bias [2, columns]: of two tensors their sums over the rows. */
+  recurrentBiasGrad: Record<never, never>;
 }
 
 export type OpName = keyof OpAttributes;
@@ -78,6 +88,18 @@ export interface ConvolutionAttributes extends WindowAttributes {
 
 export interface PoolAttributes extends WindowAttributes {
   mean: boolean;
+}
+
+export interface RecurrenceAttributes {
+  cell: Cell;
+  activation: ActivationAttributes;
+  gateActivation: ActivationAttributes;
+  /** Outputs of all times, or of the last step alone. */
+  sequences: boolean;
+  /** From the last time to the first. */
+  backwards: boolean;
+  /** Outputs in the order of the steps; else each stands at its time. */
+  reversed: boolean;
 }
 
 export interface LossAttributes {

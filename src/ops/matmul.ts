@@ -12,7 +12,7 @@ import {
 import type { Call, Emitter, Rules } from './rule.ts';
 import { lastOf, showShape, sizeOf, type Tensor } from './tensor.ts';
 
-interface Dimensions {
+export interface Dimensions {
   readonly M: number;
   readonly N: number;
   readonly K: number;
@@ -35,7 +35,7 @@ function dimensions(tensor: Tensor<'matmul'>, batch: number): Dimensions {
 const THIN_PRODUCTS = 2000;
 const THIN_ROWS = 3;
 
-function isThin({ M, N, K }: Dimensions): boolean {
+export function isThin({ M, N, K }: Dimensions): boolean {
   return M <= THIN_ROWS || M * N * K <= THIN_PRODUCTS;
 }
 

@@ -24,11 +24,11 @@ export interface Epilogue {
   derivative?: Tensor<'activationGrad'>;
 }
 
-/** One kernel call: an operation, the tensor its result becomes after fusion, and a second result of losses. */
+/** One kernel call: an operation, the tensor its result becomes after fusion, and a second result of some. */
 export interface Call<K extends OpName = OpName> {
   readonly tensor: Tensor<K>;
   output: Tensor;
-  /** The gradient that a loss makes in the same pass. */
+  /** What it makes in the same pass: a loss its gradient, a recurrence what its gradient needs. */
   second?: Tensor;
   epilogue: Epilogue;
 }

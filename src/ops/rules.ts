@@ -5,6 +5,7 @@ import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
 import { pooling } from './pooling.ts';
+import { recurrent } from './recurrent.ts';
 import type { Rules } from './rule.ts';
 import { sources } from './sources.ts';
 
@@ -18,4 +19,5 @@ export const rules: Rules = {
   ...convolution,
   ...pooling,
   ...merge,
+  ...recurrent,
 };

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { dense, dropout, reshape, sequential } from '../../src/index.ts';
+import { dense, dropout, lstm, reshape, sequential } from '../../src/index.ts';
 import { each, loose, trainer } from './support.ts';
 
 describe('layers and shapes', () => {
@@ -48,6 +48,16 @@ describe('layers and shapes', () => {
       'a reshape that cannot be completed',
       () => sequential({ inputShape: [6] }, [reshape([4, -1])]),
       "layer 'reshape': a row of its input [batch, 6] has 6 numbers; they do not fill the shape [batch, 4, -1]",
+    ],
+    [
+      'a recurrent layer on rows of numbers',
+      () => sequential({ inputShape: [3] }, [lstm(2, { name: 'memory' })]),
+      "layer 'memory': its input has shape [batch, 3]; lstm needs [batch, time, features]: give reshape([time, features])",
+    ],
+    [
+      'a recurrent layer on images',
+      () => sequential({ inputShape: [4, 4, 3] }, [lstm(2)]),
+      "layer 'lstm': its input has shape [batch, 4, 4, 3]; lstm needs [batch, time, features]",
     ],
     ['two free dimensions', () => reshape([-1, -1]), 'reshape: only one dimension may be -1'],
     [

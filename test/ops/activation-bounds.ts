@@ -152,3 +152,8 @@ export function gradientBound(kind: Activation, x: number, y: number, d: number,
   const inherited = curvature ? curvature(y) * f(x, y) : 0;
   return derivativeBound(kind, curvature ? y : x, d, dy) + Math.abs(dy) * inherited;
 }
+
+/** |d f' / dy| where f' is taken from y. */
+export function curvature(kind: Activation, y: number): number {
+  return kinds[kind].curvature?.(y) ?? 0;
+}

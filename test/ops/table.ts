@@ -5,6 +5,7 @@ import { elementwise } from './elementwise.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
+import { recurrent } from './recurrent.ts';
 import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
 
@@ -18,6 +19,7 @@ const table: Rows<OpName> = {
   ...convolution,
   ...pooling,
   ...merge,
+  ...recurrent,
 };
 
 /** Variants of all operations, where their names do not matter. */

@@ -26,7 +26,7 @@ interface Case {
   finalOutput: Values;
 }
 
-const cases = ['traces', 'convolution'].flatMap((name): Case[] => {
+const cases = ['traces', 'convolution', 'recurrent'].flatMap((name): Case[] => {
   const file = new URL(`../golden/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, 'utf8')).cases;
 });
@@ -42,7 +42,7 @@ function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return worst;
 }
 
-/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py). */
+/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py, make_recurrent.py). */
 describe('golden traces', () => {
   it.each(cases)('$name', async ({ inputShape, layers, loss, optimizer, x, y, ...golden }) => {
     const model = sequential({ inputShape, reproducible: true }, layers.map(layerFromConfig));

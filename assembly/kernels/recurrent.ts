@@ -1,0 +1,234 @@
+import { address, float, word } from '../fields';
+import { Cell, GEMM_PANEL, GEMM_ROWS, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape';
+import { first, last, thread } from '../threads';
+import {
+  gruCandidateRow,
+  gruCandidateRowGrad,
+  gruGatesRow,
+  gruGatesRowGrad,
+  gruRow,
+  gruRowGrad,
+  lstmRow,
+  lstmRowGrad,
+  simpleRow,
+  simpleRowGrad,
+  useActivations,
+} from './cells';
+import { packPanels, packRows, turnPanels } from './pack';
+import { tiles8 } from './tiles';
+
+/*
+ * A recurrent layer through all time in one instruction. Threads share the rows, which do not meet: no barrier stands
+ * between time steps. The recurrent kernel is packed once; a step is a product of whole tiles in scratch, whose padding
+ * is zero, and a pass over the rows (cells.ts). The products with the input, before, and those that make the gradients
+ * of kernels and biases, after, are matrix products over all times at once.
+ *
+ *   scratch of a thread:  | packed kernels | packed states | products, [rows][columns] | states h, c: [rows][units] |
+ */
+
+/** Columns of the kernel, in units; as many arrays as a saved step has (src/ops/recurrent.ts has both tables too). */
+function gatesOf(cell: i32): i32 {
+  return cell == Cell.Lstm ? 4 : cell == Cell.Simple ? 1 : 3;
+}
+
+function savedOf(cell: i32): i32 {
+  return cell == Cell.Lstm ? 7 : cell == Cell.Simple ? 2 : 5;
+}
+
+// @ts-ignore: decorator
+@inline
+function up(n: i32, unit: i32): i32 {
+  return (n + unit - 1) & -unit;
+}
+
+// @ts-ignore: decorator
+@inline
+function floats(rows: i32, columns: i32): usize {
+  return (<usize>rows * <usize>columns) << 2;
+}
+
+/** c [rows, columns] = a [rows, k] · the packed kernel; all padded to whole tiles. */
+function product(
+  a: usize,
+  aStride: usize,
+  rows: i32,
+  k: i32,
+  packed: usize,
+  kernel: usize,
+  c: usize,
+  columns: i32,
+): void {
+  packRows(a, aStride, rows, k, packed);
+  const groups = up(rows, GEMM_ROWS) / GEMM_ROWS;
+  const stride = <usize>columns << 2;
+  const panel = <usize>k << 5;
+  for (; columns > 0; columns -= GEMM_PANEL, kernel += panel, c += GEMM_PANEL * 4) {
+    tiles8(packed, kernel, c, stride, groups, k, 0, 0);
+  }
+}
+
+/** What all calls of an instruction share. */
+function prepare(p: usize): usize {
+  useActivations(
+    word(p, Recurrent.Activation),
+    float(p, Recurrent.Alpha),
+    word(p, Recurrent.GateActivation),
+    float(p, Recurrent.GateAlpha),
+  );
+  return address(p, Recurrent.Scratch) + <usize>thread * address(p, Recurrent.ScratchBytes);
+}
+
+export function recurrence(p: usize): void {
+  const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
+  let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
+  if (row >= to) return;
+  const scratch = prepare(p);
+  const cell = word(p, Recurrent.Cell);
+  const units = word(p, Recurrent.Units);
+  const columns = gatesOf(cell) * units;
+  const source = address(p, Recurrent.Kernel);
+  // the candidate of GruBefore has a product of its own
+  const joint = cell == Cell.GruBefore ? columns - units : columns;
+  const own = scratch + floats(up(joint, GEMM_PANEL), units);
+  packPanels(source, floats(1, columns), joint, units, scratch);
+  if (joint < columns) packPanels(source + floats(1, joint), floats(1, columns), units, units, own);
+  for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
+}
+
+/** Some rows through all time. */
+function forward(p: usize, row: i32, rows: i32, kernel: usize): void {
+  const cell = word(p, Recurrent.Cell);
+  const units = word(p, Recurrent.Units);
+  const time = word(p, Recurrent.Time);
+  const flags = word(p, Recurrent.Flags);
+  const bias = address(p, Recurrent.Bias);
+  const gates = gatesOf(cell) * units;
+  const two = cell == Cell.GruBefore;
+  const columns = up(two ? 2 * units : gates, GEMM_PANEL);
+  const ownColumns = two ? up(units, GEMM_PANEL) : 0;
+  const state = floats(1, up(units, 4));
+  const arrays = savedOf(cell);
+  const padded = up(rows, GEMM_ROWS);
+  const own = kernel + floats(columns, units);
+  const packed = own + floats(ownColumns, units);
+  const products = packed + floats(padded, units);
+  const ownProducts = products + floats(padded, columns);
+  const h = ownProducts + floats(padded, ownColumns);
+  const c = h + <usize>rows * state;
+  const source = address(p, Recurrent.Source);
+  const target = address(p, Recurrent.Target);
+  const savedSteps = address(p, Recurrent.Saved);
+
+  memory.fill(products, 0, h - products + 2 * <usize>rows * state);
+  for (let step = 0; step < time; step++) {
+    const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
+    if (step) product(h, state, rows, units, packed, kernel, products, columns);
+    if (two) {
+      for (let r = 0; r < rows; r++) {
+        const at = (row + r) * time + t;
+        const saved = savedSteps ? savedSteps + <usize>at * <usize>arrays * state : 0;
+        const offset = <usize>r * state;
+        gruGatesRow(source + floats(at, gates), products + floats(r, columns), h + offset, c + offset, saved, units);
+      }
+      if (step) product(c, state, rows, units, packed, own, ownProducts, ownColumns);
+    }
+    for (let r = 0; r < rows; r++) {
+      const at = (row + r) * time + t;
+      const z = source + floats(at, gates);
+      const y = outputAt(target, row + r, step, t, time, units, flags);
+      const saved = savedSteps ? savedSteps + <usize>at * <usize>arrays * state : 0;
+      const sums = products + floats(r, columns);
+      const offset = <usize>r * state;
+      if (cell == Cell.Lstm) lstmRow(z, sums, c + offset, h + offset, saved, y, units);
+      else if (cell == Cell.Gru) gruRow(z, sums, bias, h + offset, saved, y, units);
+      else if (cell == Cell.Simple) simpleRow(z, sums, h + offset, saved, y, units);
+      else gruCandidateRow(z, sums, ownProducts + floats(r, ownColumns), h + offset, c + offset, saved, y, units);
+    }
+  }
+}
+
+/** Where the output of a step lies; 0: nowhere. */
+function outputAt(y: usize, row: i32, step: i32, t: i32, time: i32, units: i32, flags: i32): usize {
+  if (flags & RecurrentFlag.Sequences) {
+    return y + floats(row * time + (flags & RecurrentFlag.Reversed ? step : t), units);
+  }
+  return step == time - 1 ? y + floats(row, units) : 0;
+}
+
+export function recurrenceGrad(p: usize): void {
+  const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
+  let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
+  if (row >= to) return;
+  const scratch = prepare(p);
+  const cell = word(p, Recurrent.Cell);
+  const units = word(p, Recurrent.Units);
+  const columns = gatesOf(cell) * units;
+  const source = address(p, Recurrent.Kernel);
+  const joint = cell == Cell.GruBefore ? columns - units : columns;
+  const own = scratch + floats(up(units, GEMM_PANEL), joint);
+  turnPanels(source, floats(1, columns), units, joint, scratch, (<usize>joint) << 5);
+  if (joint < columns) {
+    turnPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
+  }
+  for (; row < to; row += RECURRENT_ROWS) backward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
+}
+
+/** dh' = (gradient of the products) · recurrentKernelᵀ, from the last step to the first. */
+function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
+  const cell = word(p, Recurrent.Cell);
+  const units = word(p, Recurrent.Units);
+  const time = word(p, Recurrent.Time);
+  const flags = word(p, Recurrent.Flags);
+  const gates = gatesOf(cell) * units;
+  const columns = up(units, GEMM_PANEL);
+  const two = cell == Cell.GruBefore;
+  const joint = two ? 2 * units : gates;
+  const state = floats(1, up(units, 4));
+  const arrays = savedOf(cell);
+  const padded = up(rows, GEMM_ROWS);
+  const own = kernel + floats(columns, joint);
+  const packed = own + (two ? floats(columns, units) : 0);
+  const products = packed + floats(padded, gates);
+  const ownProducts = products + floats(padded, columns);
+  const carry = ownProducts + (two ? floats(padded, columns) : 0);
+  const inner = carry + <usize>rows * state;
+  const dys = address(p, Recurrent.Source);
+  const savedSteps = address(p, Recurrent.Saved);
+  const target = address(p, Recurrent.Target);
+  const inners = address(p, Recurrent.Inner);
+
+  memory.fill(products, 0, inner - products);
+  for (let step = time - 1; step >= 0; step--) {
+    const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
+    for (let r = 0; r < rows; r++) {
+      const at = (row + r) * time + t;
+      const dy = outputAt(dys, row + r, step, t, time, units, flags);
+      const saved = savedSteps + <usize>at * <usize>arrays * state;
+      const dz = target + floats(at, gates);
+      const sums = products + floats(r, columns);
+      const carried = carry + <usize>r * state;
+      if (cell == Cell.Lstm) lstmRowGrad(dy, sums, carried, saved, dz, units);
+      else if (cell == Cell.Simple) simpleRowGrad(dy, sums, saved, dz, units);
+      else if (two) gruCandidateRowGrad(dy, sums, carried, saved, dz, units);
+      else {
+        const mine = inner + floats(r, gates);
+        gruRowGrad(dy, sums, carried, saved, dz, mine, units);
+        if (inners) memory.copy(inners + floats(at, gates), mine, floats(1, gates));
+      }
+    }
+    const first = target + floats(row * time + t, gates);
+    const stride = floats(time, gates);
+    if (two) {
+      product(first + floats(2, units), stride, rows, units, packed, own, ownProducts, columns);
+      for (let r = 0; r < rows; r++) {
+        const at = (row + r) * time + t;
+        const saved = savedSteps + <usize>at * <usize>arrays * state;
+        const dq = ownProducts + floats(r, columns);
+        gruGatesRowGrad(dq, carry + <usize>r * state, saved, target + floats(at, gates), units);
+      }
+    }
+    if (step == 0) continue;
+    if (cell == Cell.Gru) product(inner, floats(1, gates), rows, gates, packed, kernel, products, columns);
+    else product(first, stride, rows, joint, packed, kernel, products, columns);
+  }
+}

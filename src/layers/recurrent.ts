@@ -1,0 +1,255 @@
+import { Cell } from '../../assembly/tape.ts';
+import { flag, integer, knownKeys } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import { CELLS } from '../ops/recurrent.ts';
+import { BATCH, showShape, type Tensor } from '../ops/tensor.ts';
+import {
+  type ActivationConfig,
+  type ActivationLike,
+  activationConfig,
+  recurrentActivation,
+} from './activations.ts';
+import { type InitializerLike, initializerConfig } from './initializers.ts';
+import type { ParameterSpec } from './layer.ts';
+import { type LayerOptions, layerName, written } from './options.ts';
+import { type Regularizer, regularizer } from './regularizers.ts';
+import { type CallableLayer, callable } from './symbolic.ts';
+
+/** Options of every recurrent layer; names and defaults as in Keras. */
+export interface RecurrentOptions extends LayerOptions {
+  /** Of the candidate and the output; one whose derivative follows from its output. Default 'tanh'. */
+  activation?: ActivationLike;
+  /** Default true. */
+  useBias?: boolean;
+  /** Of the kernel [features, gates · units]. Default 'glorotUniform'. */
+  kernelInitializer?: InitializerLike;
+  /** Of the recurrent kernel [units, gates · units]. Default 'orthogonal'. */
+  recurrentInitializer?: InitializerLike;
+  /** Of the bias. Default 'zeros'. */
+  biasInitializer?: InitializerLike;
+  /** Penalty on the kernel. Default: none. */
+  kernelRegularizer?: Regularizer;
+  /** Penalty on the recurrent kernel. Default: none. */
+  recurrentRegularizer?: Regularizer;
+  /** Penalty on the bias. Default: none. */
+  biasRegularizer?: Regularizer;
+  /** True: the outputs of all times, [batch, time, units]. Default false: the last one, [batch, units]. */
+  returnSequences?: boolean;
+  /** From the last time to the first; returnSequences then gives the last time first. Default false. */
+  goBackwards?: boolean;
+  /** False: training leaves the parameters as they are. Default true. */
+  trainable?: boolean;
+}
+
+export interface LstmOptions extends RecurrentOptions {
+  /** Of the gates. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike;
+  /** The forget gate's bias begins at 1 (Jozefowicz et al. 2015), whatever biasInitializer says. Default true. */
+  unitForgetBias?: boolean;
+}
+
+export interface GruOptions extends RecurrentOptions {
+  /** Of the gates. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike;
+  /**
+   * True: the reset gate multiplies the product with the recurrent kernel, as in cuDNN and PyTorch; the bias is
+   * [2, 3 units], of the input and of the product. False: it multiplies the state before, as in Cho et al. 2014; the
+   * bias is [3 units]. Default true.
+   */
+  resetAfter?: boolean;
+}
+
+export type SimpleRnnOptions = RecurrentOptions;
+
+const commonKeys = [
+  'name',
+  'activation',
+  'useBias',
+  'kernelInitializer',
+  'recurrentInitializer',
+  'biasInitializer',
+  'kernelRegularizer',
+  'recurrentRegularizer',
+  'biasRegularizer',
+  'returnSequences',
+  'goBackwards',
+  'trainable',
+];
+
+/** What one kind of recurrent layer adds to the common options. */
+interface Kind {
+  readonly type: string;
+  readonly cell: Cell;
+  /** Of the gates; simple recurrent layers have none. */
+  readonly gateActivation?: ActivationConfig;
+  /** Elements of the bias that begin at 1. */
+  readonly ones?: readonly [from: number, to: number];
+  /** Further entries of the config. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of Gers et al. 2000): x [batch, time, features],
+ * y [batch, units], or [batch, time, units] with returnSequences. Kernel [features, 4 units], recurrent kernel
+ * [units, 4 units] and bias [4 units] hold the gates in Keras' order: input, forget, candidate, output.
+ *
+ *   c = sigmoid(f) · c' + sigmoid(i) · tanh(g);  h = sigmoid(o) · tanh(c)
+ * @param units Outputs, at least 1.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
+export function lstm(units: number, options: LstmOptions = {}): CallableLayer {
+  integer(units, 'lstm: units', 1);
+  knownKeys(options, [...commonKeys, 'recurrentActivation', 'unitForgetBias'], 'lstm');
+  const unitForgetBias = flag(options.unitForgetBias ?? true, 'lstm: unitForgetBias');
+  const gateActivation = activationConfig(
+    options.recurrentActivation ?? 'sigmoid',
+    'lstm: recurrentActivation',
+  );
+  return recurrent(units, options, {
+    type: 'lstm',
+    cell: Cell.Lstm,
+    gateActivation,
+    ...(unitForgetBias && { ones: [units, 2 * units] as const }),
+    config: { unitForgetBias },
+  });
+}
+
+/**
+ * Gated recurrent unit (Cho et al. 2014): x [batch, time, features], y [batch, units], or [batch, time, units] with
+ * returnSequences. Kernel [features, 3 units] and recurrent kernel [units, 3 units] hold Keras' order: update z, reset r,
+ * candidate g.
+ *
+ *   h = z · h' + (1 - z) · tanh(g), where r multiplies h' or its product: see resetAfter
+ * @param units Outputs, at least 1.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
+export function gru(units: number, options: GruOptions = {}): CallableLayer {
+  integer(units, 'gru: units', 1);
+  knownKeys(options, [...commonKeys, 'recurrentActivation', 'resetAfter'], 'gru');
+  const resetAfter = flag(options.resetAfter ?? true, 'gru: resetAfter');
+  const gateActivation = activationConfig(
+    options.recurrentActivation ?? 'sigmoid',
+    'gru: recurrentActivation',
+  );
+  const cell = resetAfter ? Cell.Gru : Cell.GruBefore;
+  return recurrent(units, options, { type: 'gru', cell, gateActivation, config: { resetAfter } });
+}
+
+/**
+ * Simple recurrent layer (Elman 1990): x [batch, time, features], y [batch, units], or [batch, time, units] with
+ * returnSequences. Kernel [features, units], recurrent kernel [units, units], bias [units].
+ *
+ *   h = tanh(x · kernel + h' · recurrentKernel + bias)
+ * @param units Outputs, at least 1.
+ * @throws UsageError on an unknown name or an option out of range.
+ */
+export function simpleRnn(units: number, options: SimpleRnnOptions = {}): CallableLayer {
+  integer(units, 'simpleRnn: units', 1);
+  knownKeys(options, commonKeys, 'simpleRnn');
+  return recurrent(units, options, { type: 'simpleRnn', cell: Cell.Simple });
+}
+
+function recurrent(units: number, options: RecurrentOptions, kind: Kind): CallableLayer {
+  const { type, cell, gateActivation, ones } = kind;
+  const name = layerName(options, type);
+  const activation = activationConfig(options.activation ?? 'tanh', type);
+  const attributes = {
+    cell,
+    activation: recurrentActivation(activation, `${type}: activation`),
+    gateActivation: recurrentActivation(gateActivation ?? { name: 'linear' }, `${type}: recurrentActivation`),
+  };
+  const useBias = flag(options.useBias ?? true, `${type}: useBias`);
+  const trainable = flag(options.trainable ?? true, `${type}: trainable`);
+  const returnSequences = flag(options.returnSequences ?? false, `${type}: returnSequences`);
+  const goBackwards = flag(options.goBackwards ?? false, `${type}: goBackwards`);
+  const initializer = (
+    key: 'kernelInitializer' | 'recurrentInitializer' | 'biasInitializer',
+    usual: InitializerLike,
+  ) => initializerConfig(options[key] ?? usual, `${type}: ${key}`);
+  const kernelInitializer = initializer('kernelInitializer', 'glorotUniform');
+  const recurrentInitializer = initializer('recurrentInitializer', 'orthogonal');
+  const biasInitializer = initializer('biasInitializer', 'zeros');
+  const penalty = (
+    key: 'kernelRegularizer' | 'recurrentRegularizer' | 'biasRegularizer',
+  ): Regularizer | undefined =>
+    options[key] === undefined ? undefined : regularizer(options[key], `${type}: ${key}`);
+  const kernelRegularizer = penalty('kernelRegularizer');
+  const recurrentRegularizer = penalty('recurrentRegularizer');
+  const biasRegularizer = penalty('biasRegularizer');
+  const columns = CELLS[cell].gates * units;
+  return callable({
+    type,
+    name,
+    config: written({
+      units,
+      activation,
+      recurrentActivation: gateActivation,
+      useBias,
+      kernelInitializer,
+      recurrentInitializer,
+      biasInitializer,
+      kernelRegularizer,
+      recurrentRegularizer,
+      biasRegularizer,
+      returnSequences,
+      goBackwards,
+      trainable,
+      ...kind.config,
+    }),
+    parameters(shape, layer) {
+      const [time, features] = shape;
+      if (shape.length !== 2 || time === undefined || features === undefined) {
+        throw new UsageError(
+          `layer '${layer}': its input has shape ${showShape([BATCH, ...shape])}; ${type} needs [batch, time, features]` +
+            `${shape.length === 1 ? ': give reshape([time, features]) before it, or returnSequences to the recurrent layer below' : ''}`,
+        );
+      }
+      const spec = (
+        part: string,
+        fanIn: number,
+        more: Pick<ParameterSpec, 'shape' | 'initializer' | 'regularizer'>,
+      ) => ({
+        name: part,
+        fanIn,
+        fanOut: columns,
+        trainable,
+        learningRateScale: 1,
+        ...more,
+      });
+      return [
+        spec('kernel', features, {
+          shape: [features, columns],
+          initializer: kernelInitializer,
+          regularizer: kernelRegularizer,
+        }),
+        spec('recurrentKernel', units, {
+          shape: [units, columns],
+          initializer: recurrentInitializer,
+          regularizer: recurrentRegularizer,
+        }),
+        ...(useBias
+          ? [
+              {
+                ...spec('bias', columns, {
+                  shape: cell === Cell.Gru ? [2, columns] : [columns],
+                  initializer: biasInitializer,
+                  regularizer: biasRegularizer,
+                }),
+                ...(ones && { ones }),
+              },
+            ]
+          : []),
+      ];
+    },
+    call(x, { graph, parameters: [kernel, recurrentKernel, bias] }) {
+      let z: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
+      const inside = bias && cell === Cell.Gru;
+      if (bias && !inside) z = graph.add('biasAdd', [z, bias], {});
+      const order = { sequences: returnSequences, backwards: goBackwards, reversed: goBackwards };
+      return graph.add('recurrence', [z, recurrentKernel!, ...(inside ? [bias] : [])], {
+        ...attributes,
+        ...order,
+      });
+    },
+  });
+}

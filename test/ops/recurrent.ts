@@ -1,0 +1,194 @@
+import { Activation, Cell } from '../../assembly/tape.ts';
+import type { RecurrenceAttributes } from '../../src/ops/attributes.ts';
+import { CELLS, savedStride } from '../../src/ops/recurrent.ts';
+import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
+import { make, type Numbers, uniform } from '../reference/numbers.ts';
+import * as twins from '../reference/recurrent.ts';
+import { exact, type Tracked } from '../reference/tracked.ts';
+import { COLUMNS, matrix, type Operand, ROWS, type Rows, type Size, tensor } from './row.ts';
+
+const TANH = { kind: Activation.Tanh, alpha: 0 };
+const SIGMOID = { kind: Activation.Sigmoid, alpha: 0 };
+const SOFTSIGN = { kind: Activation.Softsign, alpha: 0 };
+
+const LAST = { sequences: false, backwards: false, reversed: false };
+const ALL = { ...LAST, sequences: true };
+
+/**
+ * The smallest radius within which no operand meets a singularity: tanh and sigmoid have theirs at pi/2 i and pi i, and
+ * a change of 1/4 in one element moves no later sum by more than 1 (states stay below 1, kernels below 1 / units);
+ * softsign is smooth on either side of 0 only, its second derivative jumps.
+ */
+const REACH = 0.25;
+
+const usual = { activation: TANH, gateActivation: SIGMOID };
+
+const variants = [
+  { name: 'lstm', attributes: { cell: Cell.Lstm, ...usual, ...LAST } },
+  { name: 'lstm, backwards', attributes: { cell: Cell.Lstm, ...usual, ...ALL, backwards: true } },
+  {
+    name: 'lstm, backwards, reversed, other activations',
+    attributes: {
+      cell: Cell.Lstm,
+      activation: SOFTSIGN,
+      gateActivation: TANH,
+      ...ALL,
+      backwards: true,
+      reversed: true,
+    },
+    smooth: false as const,
+  },
+  { name: 'gru, reset after', attributes: { cell: Cell.Gru, ...usual, ...ALL } },
+  { name: 'gru, reset before', attributes: { cell: Cell.GruBefore, ...usual, ...ALL, backwards: true } },
+  { name: 'simple', attributes: { cell: Cell.Simple, ...usual, ...LAST } },
+].map((variant) => ({ ...variant, reach: REACH }));
+
+/** At most nine steps, and fewer units for many rows: the twin's time grows with batch · time · units². */
+function sizeOf({ rows, columns, inner }: Size): twins.RecurrentSize {
+  return {
+    batch: rows,
+    time: Math.min(Math.max(inner, 1), 9),
+    units: rows > 16 ? Math.min(columns, 17) : columns,
+  };
+}
+
+const tracked = (values: Numbers): Tracked[] => make(values.length, (i) => exact(values[i]!));
+const valuesOf = (all: readonly Tracked[]): number[] => all.map(({ value }) => value);
+const errorsOf = (all: readonly Tracked[]): number[] => all.map(({ error }) => error);
+
+function projected(size: Size, cell: Cell, random: () => number): Operand {
+  const { batch, time, units } = sizeOf(size);
+  return tensor([BATCH, time, CELLS[cell].gates * units], batch, (n) => uniform(random, n));
+}
+
+function kernelOf(size: Size, cell: Cell, random: () => number): Operand {
+  const { units } = sizeOf(size);
+  const limit = 1 / units;
+  return tensor([units, CELLS[cell].gates * units], 1, (n) => uniform(random, n, -limit, limit));
+}
+
+/** Saved steps as a forward pass makes them, rounded to float32. */
+function savedOf(
+  size: Size,
+  attributes: RecurrenceAttributes,
+  random: () => number,
+  kernel: Operand,
+): Operand {
+  const z = projected(size, attributes.cell, random);
+  const { saved } = twins.recurrence(tracked(z.values), tracked(kernel.values), sizeOf(size), attributes);
+  const { batch, time, units } = sizeOf(size);
+  const shape = [BATCH, time, CELLS[attributes.cell].saved * savedStride(units)];
+  return { ...tensor(shape, batch, () => Float32Array.from(valuesOf(saved))), wanted: false };
+}
+
+function outputs(size: Size, { sequences }: RecurrenceAttributes, random: () => number): Operand {
+  const { batch, time, units } = sizeOf(size);
+  const shape = sequences ? [BATCH, time, units] : [BATCH, units];
+  return tensor(shape, batch, (n) => uniform(random, n), false);
+}
+
+const from1 = (n: number): number => Math.max(n, 1);
+const tails = [
+  (n: number): Size => ({ rows: from1(n), columns: 5, inner: 2 }),
+  (n: number): Size => ({ rows: 3, columns: from1(n), inner: 2 }),
+];
+
+const bias = (inputs: readonly Numbers[]): Tracked[] | undefined => inputs[2] && tracked(inputs[2]);
+
+function forward(inputs: readonly Numbers[], attributes: RecurrenceAttributes, size: Size) {
+  const [z, kernel] = inputs.map(tracked) as [Tracked[], Tracked[]];
+  return twins.recurrence(z, kernel, sizeOf(size), attributes, bias(inputs));
+}
+
+function backward(inputs: readonly Numbers[], attributes: RecurrenceAttributes, size: Size) {
+  const [dy, saved, kernel] = inputs.map(tracked) as [Tracked[], Tracked[], Tracked[]];
+  return twins.recurrenceGrad(dy, saved, kernel, sizeOf(size), attributes).dz;
+}
+
+/** Gradients of z, the kernel and the bias, from the twin's own steps. */
+function whole(inputs: readonly Numbers[], attributes: RecurrenceAttributes, dy: Numbers, size: Size) {
+  const { saved } = forward(inputs, attributes, size);
+  const shape = sizeOf(size);
+  const { dz, inner } = twins.recurrenceGrad(tracked(dy), saved, tracked(inputs[1]!), shape, attributes);
+  const dkernel = twins.recurrentKernelGrad(saved, inner, shape, attributes.cell);
+  const columns = CELLS[attributes.cell].gates * shape.units;
+  return inputs[2] ? [dz, dkernel, twins.recurrentBiasGrad(dz, inner, columns)] : [dz, dkernel];
+}
+
+type Names = 'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernelGrad' | 'recurrentBiasGrad';
+
+export const recurrent: Rows<Names> = {
+  recurrence: {
+    variants,
+    operands: (size, { cell }, random) => [
+      projected(size, cell, random),
+      kernelOf(size, cell, random),
+      ...(cell === Cell.Gru
+        ? [tensor([2, 3 * sizeOf(size).units], 1, (n) => uniform(random, n, -0.5, 0.5))]
+        : []),
+    ],
+    forward: (...args) => valuesOf(forward(...args).y),
+    forwardBound: (...args) => errorsOf(forward(...args).y),
+    gradient: {
+      twin: (inputs, attributes, dy, size) => whole(inputs, attributes, dy, size).map(valuesOf),
+      bound: (inputs, attributes, dy, size) => whole(inputs, attributes, dy, size).map(errorsOf),
+    },
+    tails,
+  },
+
+  recurrenceGrad: {
+    variants,
+    operands: (size, attributes, random) => {
+      const kernel = kernelOf(size, attributes.cell, random);
+      return [outputs(size, attributes, random), savedOf(size, attributes, random, kernel), kernel];
+    },
+    forward: (...args) => valuesOf(backward(...args)),
+    forwardBound: (...args) => errorsOf(backward(...args)),
+    gradient: 'none',
+    tails,
+  },
+
+  recurrentKernelGrad: {
+    variants: [
+      { name: 'lstm', attributes: { cell: Cell.Lstm } },
+      { name: 'gru, reset before', attributes: { cell: Cell.GruBefore } },
+    ],
+    operands: (size, { cell }, random) => {
+      const attributes = { ...ALL, cell, activation: TANH, gateActivation: SIGMOID };
+      return [savedOf(size, attributes, random, kernelOf(size, cell, random)), projected(size, cell, random)];
+    },
+    forward: ([saved, dz], { cell }, size) =>
+      valuesOf(twins.recurrentKernelGrad(tracked(saved!), tracked(dz!), sizeOf(size), cell)),
+    forwardBound: ([saved, dz], { cell }, size) =>
+      errorsOf(twins.recurrentKernelGrad(tracked(saved!), tracked(dz!), sizeOf(size), cell)),
+    gradient: 'none',
+    tails,
+  },
+
+  recurrentBiasGrad: {
+    variants: [{ name: '', attributes: {} }],
+    operands: (size, _, random) => [matrix(size, random), matrix(size, random)],
+    forward: ([dz, inner], _, { columns }) =>
+      valuesOf(twins.recurrentBiasGrad(tracked(dz!), tracked(inner!), columns)),
+    forwardBound: ([dz, inner], _, { columns }) =>
+      errorsOf(twins.recurrentBiasGrad(tracked(dz!), tracked(inner!), columns)),
+    gradient: 'none',
+    tails: [ROWS, COLUMNS],
+  },
+
+  secondResult: {
+    variants: [{ name: 'saved steps of an lstm', attributes: { shape: [] } }],
+    operands: (size, _, random) => [projected(size, Cell.Lstm, random), kernelOf(size, Cell.Lstm, random)],
+    forward: ([z, kernel], _, size) =>
+      valuesOf(twins.recurrence(tracked(z!), tracked(kernel!), sizeOf(size), variants[0]!.attributes).saved),
+    forwardBound: ([z, kernel], _, size) =>
+      errorsOf(twins.recurrence(tracked(z!), tracked(kernel!), sizeOf(size), variants[0]!.attributes).saved),
+    gradient: 'none',
+    tails: [],
+    build: (graph, [z, kernel]) => {
+      const y = graph.add('recurrence', [z!, kernel!], variants[0]!.attributes) as unknown as Tensor;
+      const shape = [z!.shape[1]!, CELLS[Cell.Lstm].saved * savedStride(kernel!.shape[0]!)];
+      return graph.add('secondResult', [y], { shape }) as unknown as Tensor;
+    },
+  },
+};
