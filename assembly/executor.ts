@@ -8,6 +8,14 @@ import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
 import { binaryHits, classHits } from './kernels/metric';
+import {
+  moments,
+  movingAverage,
+  movingMoments,
+  normalize,
+  normalizeGrad,
+  scaleGrad,
+} from './kernels/normalize';
 import { optimize } from './kernels/optimizer';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
@@ -91,6 +99,24 @@ function walk(p: usize): bool {
         break;
       case Op.Optimize:
         optimize(p);
+        break;
+      case Op.Moments:
+        moments(p);
+        break;
+      case Op.MovingMoments:
+        movingMoments(p);
+        break;
+      case Op.MovingAverage:
+        movingAverage(p);
+        break;
+      case Op.Normalize:
+        normalize(p);
+        break;
+      case Op.NormalizeGrad:
+        normalizeGrad(p);
+        break;
+      case Op.ScaleGrad:
+        scaleGrad(p);
         break;
       default:
         unreachable();

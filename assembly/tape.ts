@@ -36,6 +36,12 @@ export const enum Op {
   Guard,
   SquaredNorm,
   Optimize,
+  Moments,
+  MovingMoments,
+  MovingAverage,
+  Normalize,
+  NormalizeGrad,
+  ScaleGrad,
 }
 
 export const enum Head {
@@ -412,3 +418,88 @@ export const enum Program {
 export const MAX_SLOTS = 16;
 /** One record: Slots float64 sums, MAX_SLOTS reserved. */
 export const RECORD_BYTES = MAX_SLOTS * 8;
+
+/** Statistics of groups of x [Outer, Inner, Groups, Width]: planes [3, Outer · Groups] of mean, inverse root, variance. */
+export const enum Moments {
+  Source = 1,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  /** 0: the mean counts as 0. */
+  Centered,
+  Epsilon,
+  Length,
+}
+
+/** The same planes from a moving mean and variance [Count]. */
+export const enum MovingMoments {
+  Mean = 1,
+  Variance,
+  Target,
+  Count,
+  Epsilon,
+  Length,
+}
+
+/** y [Count] = Old · Momentum + New · Rest. */
+export const enum MovingAverage {
+  Old = 1,
+  New,
+  Target,
+  Count,
+  Momentum,
+  /** 1 - momentum, rounded once. */
+  Rest,
+  Length,
+}
+
+/** y = (x - mean) · inverse root · gamma + beta; Gamma and Beta may be 0. */
+export const enum Normalize {
+  Source = 1,
+  Statistics,
+  Gamma,
+  Beta,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  Length,
+}
+
+/** How the statistics follow from x. */
+export const enum NormalizeMode {
+  Centered = 0,
+  /** The mean counts as 0. */
+  Rms,
+  /** They do not. */
+  Fixed,
+}
+
+export const enum NormalizeGrad {
+  Gradient = 1,
+  Source,
+  Statistics,
+  Gamma,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  Mode,
+  Length,
+}
+
+export const enum ScaleGrad {
+  Gradient = 1,
+  Source,
+  Statistics,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  Length,
+}

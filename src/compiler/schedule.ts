@@ -120,4 +120,10 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Guard]: 'check',
   [Op.SquaredNorm]: 'gradient norm',
   [Op.Optimize]: 'optimizer',
+  [Op.Moments]: 'mean and variance',
+  [Op.MovingMoments]: 'moving mean and variance',
+  [Op.MovingAverage]: 'moving average',
+  [Op.Normalize]: 'normalization',
+  [Op.NormalizeGrad]: 'gradient of the normalization',
+  [Op.ScaleGrad]: 'gradient of gamma',
 };

@@ -27,6 +27,17 @@ export interface OpAttributes {
   lossGradient: Record<never, never>;
   classHits: { sparse: boolean };
   binaryHits: { threshold: number };
+  /** Mean and variance of groups. */
+  moments: GroupAttributes & { centered: boolean; epsilon: number };
+  /** The same from a moving mean and a moving variance. */
+  movingMoments: { epsilon: number };
+  /** old · momentum + new · (1 - momentum), new taken from moments. */
+  movingAverage: { momentum: number; of: 'mean' | 'variance' };
+  /** (x - mean) / sqrt(variance + epsilon) · gamma + beta */
+  normalize: NormalizeAttributes;
+  normalizeGrad: NormalizeAttributes;
+  /** The gradient of gamma. */
+  scaleGrad: NormalizeAttributes;
 }
 
 export type OpName = keyof OpAttributes;
@@ -35,6 +46,25 @@ export interface ActivationAttributes {
   kind: Activation;
   /** Slope or scale of the kinds that have one. */
   alpha: number;
+}
+
+/** What is normalized together. */
+export interface GroupAttributes {
+  /**
+   * features: the channels of each position; positions: channels and all positions of a row of the batch; batch: all
+   * positions of all rows.
+   */
+  over: 'features' | 'positions' | 'batch';
+  /** Channels of a group; 0: all. Divides the channels. */
+  groupSize: number;
+}
+
+export interface NormalizeAttributes extends GroupAttributes {
+  /** How the statistics follow from x: mean and variance, the mean square, or not at all. */
+  mode: 'centered' | 'rms' | 'fixed';
+  /** Whether there are gamma and beta. */
+  scale: boolean;
+  center: boolean;
 }
 
 export interface LossAttributes {

@@ -2,8 +2,16 @@ import { activations } from './activations.ts';
 import { elementwise } from './elementwise.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
+import { normalize } from './normalize.ts';
 import type { Rules } from './rule.ts';
 import { sources } from './sources.ts';
 
 /** Every operation: total by type, so one without a shape, a gradient or an encoding does not compile. */
-export const rules: Rules = { ...sources, ...matmul, ...activations, ...elementwise, ...losses };
+export const rules: Rules = {
+  ...sources,
+  ...matmul,
+  ...activations,
+  ...elementwise,
+  ...losses,
+  ...normalize,
+};

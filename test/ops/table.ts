@@ -3,11 +3,19 @@ import { activations } from './activations.ts';
 import { elementwise } from './elementwise.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
+import { normalize } from './normalize.ts';
 import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
 
 /** One row for each operation: an operation without tests does not compile. */
-const table: Rows<OpName> = { ...sources, ...matmul, ...activations, ...elementwise, ...losses };
+const table: Rows<OpName> = {
+  ...sources,
+  ...matmul,
+  ...activations,
+  ...elementwise,
+  ...losses,
+  ...normalize,
+};
 
 /** Variants of all operations, where their names do not matter. */
 export const cases = Object.entries(table).flatMap(([name, some]) => {
