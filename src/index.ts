@@ -20,10 +20,21 @@ export {
   dense,
   dropout,
   flatten,
-  type LayerOptions,
   rescaling,
   reshape,
 } from './layers/layers.ts';
+export {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type GroupNormalizationOptions,
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  type NormalizationOptions,
+  type RmsNormalizationOptions,
+  rmsNormalization,
+} from './layers/normalization.ts';
+export type { LayerOptions } from './layers/options.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
 export type { Dataset } from './train/dataset.ts';
 export type { Logs } from './train/logs.ts';

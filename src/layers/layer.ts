@@ -24,6 +24,11 @@ export interface CallContext {
   readonly training: boolean;
   /** A number of the layer's own, for its random numbers. */
   readonly stream: number;
+  /**
+   * While training: a parameter that is not trainable becomes `value`, of its shape, when the step has passed its
+   * checks. What the step itself reads is the old one.
+   */
+  update(parameter: Tensor, value: Tensor): void;
 }
 
 /** A layer: what it was made from, its parameters, and the operations it stands for. */

@@ -9,12 +9,19 @@ import {
 } from './activations.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
+import {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type GroupNormalizationOptions,
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  type NormalizationOptions,
+  type RmsNormalizationOptions,
+  rmsNormalization,
+} from './normalization.ts';
+import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-
-export interface LayerOptions {
-  /** Name in messages, summaries and files; by default the type, numbered. Letters, digits, `_`, `-`, `.`. */
-  name?: string;
-}
 
 export interface DenseOptions extends LayerOptions {
   /** Default 'linear'. */
@@ -35,22 +42,6 @@ export interface DenseOptions extends LayerOptions {
   biasLearningRateScale?: number;
   /** False: training leaves the parameters as they are. Default true. */
   trainable?: boolean;
-}
-
-function layerName(options: LayerOptions, what: string): string | undefined {
-  const { name } = options;
-  if (name === undefined) return undefined;
-  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name)) {
-    throw new UsageError(
-      `${what}: name must be 1 to 100 letters, digits, '_', '-' or '.', got ${show(name)}`,
-    );
-  }
-  return name;
-}
-
-/** The given entries, without the undefined ones: what is written to a file. */
-function written(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }
 
 const denseKeys = [
@@ -252,6 +243,11 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   reshape: ({ shape, ...options }) => reshape(shape as number[], options as LayerOptions),
   rescaling: ({ scale, ...options }) =>
     rescaling(scale as number, options as LayerOptions & { offset?: number }),
+  layerNormalization: (options) => layerNormalization(options as NormalizationOptions),
+  rmsNormalization: (options) => rmsNormalization(options as RmsNormalizationOptions),
+  batchNormalization: (options) => batchNormalization(options as BatchNormalizationOptions),
+  groupNormalization: (options) => groupNormalization(options as GroupNormalizationOptions),
+  instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

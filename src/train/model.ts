@@ -28,6 +28,8 @@ export interface Trace {
   readonly input: Tensor;
   readonly parameters: readonly Tensor[];
   readonly output: Tensor;
+  /** State of layers after the step, by the index of the parameter. */
+  readonly updates: ReadonlyMap<number, Tensor>;
 }
 
 interface NamedLayer {
@@ -79,7 +81,7 @@ export class Model {
         specs.push({ layer: name, spec });
         return graph.add('parameter', [], { index: specs.length - own.length + j, shape: spec.shape });
       });
-      x = layer.call(x, { graph, parameters, training: false, stream: i });
+      x = layer.call(x, { graph, parameters, training: false, stream: i, update: () => {} });
       const count = own.reduce((sum, { shape }) => sum + rowSize(shape), 0);
       total += count;
       if (Math.max(total, rowSize(x.shape.slice(1))) > MAX_FLOATS) {
@@ -102,15 +104,19 @@ export class Model {
     const parameters = this.layout.list.map((parameter, index) =>
       graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
     );
+    const updates = new Map<number, Tensor>();
+    const update = (parameter: Tensor, value: Tensor): void => {
+      updates.set(parameters.indexOf(parameter as Tensor<'parameter'>), value);
+    };
     let x = input;
     let next = 0;
     this.layers.forEach(({ layer, name }, stream) => {
       graph.layer = name;
       const first = next;
       while (this.layout.list[next]?.layer === name) next++;
-      x = layer.call(x, { graph, parameters: parameters.slice(first, next), training, stream });
+      x = layer.call(x, { graph, parameters: parameters.slice(first, next), training, stream, update });
     });
-    return { graph, input, parameters, output: x };
+    return { graph, input, parameters, output: x, updates };
   }
 
   /** Trainable and fixed numbers in all. */
