@@ -3,6 +3,7 @@ import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
+import { embedding, embeddingGrad } from './kernels/embedding';
 import { gather } from './kernels/gather';
 import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
@@ -117,6 +118,12 @@ function walk(p: usize): bool {
         break;
       case Op.ScaleGrad:
         scaleGrad(p);
+        break;
+      case Op.Embedding:
+        embedding(p);
+        break;
+      case Op.EmbeddingGrad:
+        embeddingGrad(p);
         break;
       default:
         unreachable();

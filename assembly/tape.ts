@@ -42,6 +42,8 @@ export const enum Op {
   Normalize,
   NormalizeGrad,
   ScaleGrad,
+  Embedding,
+  EmbeddingGrad,
 }
 
 export const enum Head {
@@ -501,5 +503,26 @@ export const enum ScaleGrad {
   Inner,
   Groups,
   Width,
+  Length,
+}
+
+/** y [Count, Columns] = Table[Indices]. */
+export const enum Embedding {
+  Indices = 1,
+  Table,
+  Target,
+  Count,
+  Columns,
+  Length,
+}
+
+/** y [Rows, Columns] = 0, then y[Indices] += Gradient [Count, Columns]. */
+export const enum EmbeddingGrad {
+  Gradient = 1,
+  Indices,
+  Target,
+  Count,
+  Rows,
+  Columns,
   Length,
 }

@@ -3,6 +3,7 @@ export type { ArrayData, ArrayInput, NestedNumbers } from './data/arrays.ts';
 export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
 export { ModelFormatError } from './io/errors.ts';
 export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
+export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export {
   constant,
   type InitializerConfig,

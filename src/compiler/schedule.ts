@@ -126,4 +126,6 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Normalize]: 'normalization',
   [Op.NormalizeGrad]: 'gradient of the normalization',
   [Op.ScaleGrad]: 'gradient of gamma',
+  [Op.Embedding]: 'embedding',
+  [Op.EmbeddingGrad]: 'gradient of the embeddings',
 };

@@ -37,6 +37,8 @@ export interface Layer {
   /** JSON that makes the same layer again. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly name?: string | undefined;
+  /** As the first layer: the model takes integers from 0 to below this. */
+  readonly indices?: number;
   /** `shape` without the batch; `name` for messages. */
   parameters(shape: Shape, name: string): readonly ParameterSpec[];
   call(x: Tensor, context: CallContext): Tensor;

@@ -7,6 +7,7 @@ import {
   activationConfig,
   applyActivation,
 } from './activations.ts';
+import { type EmbeddingOptions, embedding } from './embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
 import {
@@ -248,6 +249,8 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   batchNormalization: (options) => batchNormalization(options as BatchNormalizationOptions),
   groupNormalization: (options) => groupNormalization(options as GroupNormalizationOptions),
   instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
+  embedding: ({ inputDim, outputDim, ...options }) =>
+    embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

@@ -38,6 +38,9 @@ export interface OpAttributes {
   normalizeGrad: NormalizeAttributes;
   /** The gradient of gamma. */
   scaleGrad: NormalizeAttributes;
+  /** Rows of a table, by integers. */
+  embedding: Record<never, never>;
+  embeddingGrad: { rows: number };
 }
 
 export type OpName = keyof OpAttributes;

@@ -1,5 +1,6 @@
 import { activations } from './activations.ts';
 import { elementwise } from './elementwise.ts';
+import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
 import { normalize } from './normalize.ts';
@@ -14,4 +15,5 @@ export const rules: Rules = {
   ...elementwise,
   ...losses,
   ...normalize,
+  ...embedding,
 };

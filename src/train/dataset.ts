@@ -1,5 +1,5 @@
 import { show } from '../checks.ts';
-import { type ArrayInput, type Column, checkRange, toClasses, toColumn } from '../data/arrays.ts';
+import { type ArrayInput, type Column, checkRange, toClasses, toColumn, toIndices } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
 import { showShape } from '../ops/tensor.ts';
 import { type Loss, takesClasses } from './losses.ts';
@@ -7,7 +7,7 @@ import type { Model } from './model.ts';
 
 /** Rows and what they should give, as many of one as of the other. Copied when it is given. */
 export interface Dataset {
-  /** [rows, …inputShape]. Every number must be finite; bytes stay bytes. */
+  /** [rows, …inputShape]. Every number must be finite, for an embedding an integer; bytes stay bytes. */
   x: ArrayInput;
   /**
    * Targets: [rows, …output shape], for a single output also [rows]; for crossEntropy classes (integers from 0,
@@ -39,8 +39,7 @@ export function checkedDataset(
         (missing ? `${'x' in data ? 'y' : 'x'} is missing` : `got ${show(data)}`),
     );
   }
-  const x = toColumn(data.x, `${what}: x`);
-  checkRows(x.shape, model, `${what}: x`);
+  const x = checkedInput(model, data.x, `${what}: x`);
   const target = checkedTargets(model, loss, data.y, what);
   const [rows, targets] = [x.shape[0], target.y.shape[0]];
   if (rows !== targets) {
@@ -92,8 +91,16 @@ export function checkOutput({ outputShape, layers }: Model, loss: Loss): void {
   );
 }
 
+/** Rows of the model's input. */
+export function checkedInput(model: Model, value: unknown, what: string): Column {
+  const { indices, layers } = model;
+  const x = indices === undefined ? toColumn(value, what) : toIndices(value, indices, what, layers[0]!.name);
+  checkRows(x.shape, model, what);
+  return x;
+}
+
 /** Throws unless `shape` is rows of the model's input. */
-export function checkRows(shape: readonly number[], model: Model, what: string): void {
+function checkRows(shape: readonly number[], model: Model, what: string): void {
   const row = model.inputShape;
   if (shape.length === row.length + 1 && row.every((d, i) => d === shape[i + 1])) return;
   const single = shape.length === row.length && row.every((d, i) => d === shape[i]);

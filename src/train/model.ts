@@ -53,6 +53,8 @@ export class Model {
   readonly seed: number;
   readonly reproducible: boolean;
   readonly layers: readonly NamedLayer[];
+  /** The model takes integers from 0 to below this; undefined: any numbers. */
+  readonly indices: number | undefined;
   /** Of a result, with the batch as -1. */
   readonly outputShape: Shape;
   readonly layout: ParameterLayout;
@@ -67,12 +69,17 @@ export class Model {
     this.seed = integer(options.seed ?? 0, 'sequential: seed', 0, Number.MAX_SAFE_INTEGER);
     this.reproducible = flag(options.reproducible ?? false, 'sequential: reproducible');
     checkLayers(layers);
+    this.indices = layers[0]!.indices;
     const names = uniqueNames(layers);
     const specs: { layer: string; spec: ParameterSpec }[] = [];
     const named: NamedLayer[] = [];
     let total = 0;
     const graph = new Graph();
-    let x: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
+    let x: Tensor = graph.add('input', [], {
+      name: 'x',
+      shape: this.inputShape,
+      type: this.indices === undefined ? 'f32' : 'i32',
+    });
     layers.forEach((layer, i) => {
       const name = names[i]!;
       graph.layer = name;
@@ -100,7 +107,11 @@ export class Model {
   /** Traces the model on a new graph. */
   trace(training: boolean): Trace {
     const graph = new Graph();
-    const input: Tensor = graph.add('input', [], { name: 'x', shape: this.inputShape, type: 'f32' });
+    const input: Tensor = graph.add('input', [], {
+      name: 'x',
+      shape: this.inputShape,
+      type: this.indices === undefined ? 'f32' : 'i32',
+    });
     const parameters = this.layout.list.map((parameter, index) =>
       graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
     );
@@ -158,7 +169,7 @@ export class Model {
 
   /**
    * The outputs for rows of input.
-   * @param x Rows in the input shape.
+   * @param x Rows in the input shape; integers where the first layer is an embedding.
    * @returns data [rows, …output shape], row-major.
    * @throws UsageError on another shape or on numbers that are not finite.
    */

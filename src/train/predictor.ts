@@ -1,9 +1,9 @@
 import { Program, type Walk } from '../compiler/program.ts';
-import { type ArrayInput, toColumn } from '../data/arrays.ts';
+import type { ArrayInput } from '../data/arrays.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
-import { checkRows } from './dataset.ts';
+import { checkedInput } from './dataset.ts';
 import type { Model } from './model.ts';
 
 /** A result: numbers in row-major order and their dimensions, rows first. */
@@ -50,8 +50,7 @@ export class Predictor {
   run(x: ArrayInput): Prediction {
     const { model } = this;
     const { arena } = this.#engine;
-    const column = toColumn(x, 'predict: x');
-    checkRows(column.shape, model, 'predict: x');
+    const column = checkedInput(model, x, 'predict: x');
     if (this.#version !== model.version) {
       arena.f32(this.#weights, model.layout.floats).set(model.flat());
       this.#version = model.version;
@@ -63,9 +62,8 @@ export class Predictor {
     for (let from = 0; from < rows; from += this.#rows) {
       const count = Math.min(this.#rows, rows - from);
       const part = column.data.subarray(from * inSize, (from + count) * inSize);
-      const target =
-        part instanceof Uint8Array ? arena.u8(this.#data, part.length) : arena.f32(this.#data, part.length);
-      target.set(part);
+      const { buffer, byteOffset, byteLength } = part;
+      arena.u8(this.#data, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
       const walk: Walk = {
         data: new Map([['x', { address: this.#data, type: column.type }]]),
         rows: count,

@@ -103,6 +103,9 @@ def forward(case, weights, x, watch, noise, training=False):
         if layer["type"] == "flatten":
             x = x.flatten(1)
             continue
+        if layer["type"] == "embedding":
+            x = F.embedding(x, next(weights)["value"])
+            continue
         if layer["type"].endswith("Normalization"):
             x = normalized(layer, x, weights, training)
             if noise:
@@ -177,7 +180,7 @@ def clip(spec, parameters, seen):
 def run(case, start, dtype, noise=0):
     """Ten steps from `start` = (x, y, weights), all NumPy. Returns losses, weights, output and what the run went through."""
     x, y, initial = start
-    x = torch.tensor(x, dtype=dtype)
+    x = torch.tensor(x) if x.dtype == np.int64 else torch.tensor(x, dtype=dtype)
     y = torch.tensor(y) if y.dtype == np.int64 else torch.tensor(y, dtype=dtype)
     weights = [{**w, "value": torch.tensor(w["value"], dtype=dtype, requires_grad=w["trainable"])} for w in initial]
     parameters = [w["value"] for w in weights if w["trainable"]]
@@ -233,7 +236,12 @@ def draw(case, seed):
         return float32(random.choice([-1.0, 1.0], shape) * random.uniform(0.3, 1.0, shape) * limit)
 
     batch, shape = case["batch"], case["inputShape"]
-    x = float32(random.normal(size=[batch, *shape]) * case.get("scale", 1.0))
+    first = case["layers"][0]
+    if first["type"] == "embedding":
+        x = random.randint(0, first["inputDim"], [batch, *shape])
+        shape = [*shape, first["outputDim"]]
+    else:
+        x = float32(random.normal(size=[batch, *shape]) * case.get("scale", 1.0))
     weights, width, counts = [], shape[-1], {}
 
     def add(layer, name, value, trainable=True):
@@ -252,6 +260,8 @@ def draw(case, seed):
             if layer["useBias"]:
                 add(layer, "bias", signed([layer["units"]], 0.4))
             width = layer["units"]
+        if kind == "embedding":
+            add(layer, "embeddings", signed([layer["inputDim"], width], 1))
         if kind.endswith("Normalization"):
             if layer.get("scale", True):
                 add(layer, "gamma", float32(1 + signed([width], 0.4)))

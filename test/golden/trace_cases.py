@@ -25,6 +25,10 @@ def normalization(kind, epsilon=1e-3, **options):
     return {"type": f"{kind}Normalization", "epsilon": epsilon, **options}
 
 
+def embedding(inputDim, outputDim, **options):
+    return {"type": "embedding", "inputDim": inputDim, "outputDim": outputDim, **options}
+
+
 def sgd(rate, **options):
     return {"name": "sgd", "learningRate": rate, **options}
 
@@ -145,3 +149,9 @@ case("mse-sgd-groupNormalization", 15, 5, [4, 3],
      [dense(6), normalization("group", groups=2), activation("tanh"), dense(2)], MSE, sgd(0.1), y="shape")
 case("mse-sgd-instanceNormalization", 11, 5, [5, 3],
      [dense(4), normalization("instance"), activation("silu"), dense(2)], MSE, sgd(0.1), y="shape")
+
+# Integers
+case("ce-adam-embedding", 1, 8, [4], [embedding(9, 3), FLATTEN, dense(5, "tanh"), dense(3)], CE, adam(0.01), y="integer")
+case("mse-sgd-momentum-embedding-l2-layerNormalization", 18, 5, [4],
+     [embedding(30, 6, embeddingsRegularizer={"l2": 0.01}), normalization("layer"), dense(2)], MSE,
+     sgd(0.05, momentum=0.9), y="shape")

@@ -1,6 +1,7 @@
 import type { OpName } from '../../src/ops/attributes.ts';
 import { activations } from './activations.ts';
 import { elementwise } from './elementwise.ts';
+import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
 import { normalize } from './normalize.ts';
@@ -15,6 +16,7 @@ const table: Rows<OpName> = {
   ...elementwise,
   ...losses,
   ...normalize,
+  ...embedding,
 };
 
 /** Variants of all operations, where their names do not matter. */
