@@ -3,12 +3,21 @@ import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
+import { embedding, embeddingGrad } from './kernels/embedding';
 import { gather } from './kernels/gather';
 import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/merge';
 import { binaryHits, classHits } from './kernels/metric';
+import {
+  moments,
+  movingAverage,
+  movingMoments,
+  normalize,
+  normalizeGrad,
+  scaleGrad,
+} from './kernels/normalize';
 import { optimize } from './kernels/optimizer';
 import { pool, poolGrad } from './kernels/pooling';
 import { recurrence, recurrenceGrad } from './kernels/recurrent';
@@ -122,6 +131,30 @@ function walk(p: usize): bool {
         break;
       case Op.RecurrenceGrad:
         recurrenceGrad(p);
+        break;
+      case Op.Moments:
+        moments(p);
+        break;
+      case Op.MovingMoments:
+        movingMoments(p);
+        break;
+      case Op.MovingAverage:
+        movingAverage(p);
+        break;
+      case Op.Normalize:
+        normalize(p);
+        break;
+      case Op.NormalizeGrad:
+        normalizeGrad(p);
+        break;
+      case Op.ScaleGrad:
+        scaleGrad(p);
+        break;
+      case Op.Embedding:
+        embedding(p);
+        break;
+      case Op.EmbeddingGrad:
+        embeddingGrad(p);
         break;
       default:
         unreachable();

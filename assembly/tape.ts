@@ -46,6 +46,14 @@ export const enum Op {
   ScaleRows,
   Recurrence,
   RecurrenceGrad,
+  Moments,
+  MovingMoments,
+  MovingAverage,
+  Normalize,
+  NormalizeGrad,
+  ScaleGrad,
+  Embedding,
+  EmbeddingGrad,
 }
 
 export const enum Head {
@@ -587,3 +595,108 @@ export const enum Recurrent {
 
 /** Rows that a thread takes through all time at once: their states stay in the cache. */
 export const RECURRENT_ROWS = 64;
+/** Statistics of groups of x [Outer, Inner, Groups, Width]: planes [3, Outer · Groups] of mean, inverse root, variance. */
+export const enum Moments {
+  Source = 1,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  /** 0: the mean counts as 0. */
+  Centered,
+  Epsilon,
+  Length,
+}
+
+/** The same planes from a moving mean and variance [Count]. */
+export const enum MovingMoments {
+  Mean = 1,
+  Variance,
+  Target,
+  Count,
+  Epsilon,
+  Length,
+}
+
+/** y [Count] = Old · Momentum + New · Rest. */
+export const enum MovingAverage {
+  Old = 1,
+  New,
+  Target,
+  Count,
+  Momentum,
+  /** 1 - momentum, rounded once. */
+  Rest,
+  Length,
+}
+
+/** y = (x - mean) · inverse root · gamma + beta; Gamma and Beta may be 0. */
+export const enum Normalize {
+  Source = 1,
+  Statistics,
+  Gamma,
+  Beta,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  Length,
+}
+
+/** How the statistics follow from x. */
+export const enum NormalizeMode {
+  Centered = 0,
+  /** The mean counts as 0. */
+  Rms,
+  /** They do not. */
+  Fixed,
+}
+
+export const enum NormalizeGrad {
+  Gradient = 1,
+  Source,
+  Statistics,
+  Gamma,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  Mode,
+  Length,
+}
+
+export const enum ScaleGrad {
+  Gradient = 1,
+  Source,
+  Statistics,
+  Target,
+  Outer,
+  Inner,
+  Groups,
+  Width,
+  Length,
+}
+
+/** y [Count, Columns] = Table[Indices]. */
+export const enum Embedding {
+  Indices = 1,
+  Table,
+  Target,
+  Count,
+  Columns,
+  Length,
+}
+
+/** y [Rows, Columns] = 0, then y[Indices] += Gradient [Count, Columns]. */
+export const enum EmbeddingGrad {
+  Gradient = 1,
+  Indices,
+  Target,
+  Count,
+  Rows,
+  Columns,
+  Length,
+}

@@ -12,6 +12,7 @@ export {
   conv3d,
   type TransposedOptions,
 } from './layers/convolution.ts';
+export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export {
   constant,
   type InitializerConfig,
@@ -41,6 +42,17 @@ export {
   maximum,
   multiply,
 } from './layers/merge.ts';
+export {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type GroupNormalizationOptions,
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  type NormalizationOptions,
+  type RmsNormalizationOptions,
+  rmsNormalization,
+} from './layers/normalization.ts';
 export type { LayerOptions } from './layers/options.ts';
 export {
   averagePooling1d,

@@ -175,7 +175,7 @@ export class Program {
   }
 
   /**
-   * Does the step at hand once more, one instruction at a time, up to (not including) the optimizer; stops when
+   * Does the step at hand once more, one instruction at a time, up to (not including) its check and what that lets through; stops when
    * `check` says so and returns that instruction.
    */
   trace(check: (instruction: Instruction) => boolean): Instruction | undefined {
@@ -188,8 +188,8 @@ export class Program {
     try {
       for (const instruction of writer.instructions) {
         const { op, start, length } = instruction;
-        if (op === Op.Accumulate || op === Op.Penalty || op === Op.Guard) continue;
-        if (op === Op.Optimize || op === Op.SquaredNorm) break;
+        if (op === Op.Accumulate || op === Op.Penalty) continue;
+        if (op === Op.Guard) break;
         const words = arena.i32(single, 64);
         words.set(arena.i32(address + start * 4, length));
         words[length] = arena.i32(address + (last.start + last.length) * 4, 1)[0]!;

@@ -130,4 +130,12 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.ScaleRows]: 'gradient of the dot product',
   [Op.Recurrence]: 'recurrence',
   [Op.RecurrenceGrad]: 'gradient of the recurrence',
+  [Op.Moments]: 'mean and variance',
+  [Op.MovingMoments]: 'moving mean and variance',
+  [Op.MovingAverage]: 'moving average',
+  [Op.Normalize]: 'normalization',
+  [Op.NormalizeGrad]: 'gradient of the normalization',
+  [Op.ScaleGrad]: 'gradient of gamma',
+  [Op.Embedding]: 'embedding',
+  [Op.EmbeddingGrad]: 'gradient of the embeddings',
 };

@@ -33,9 +33,7 @@ export interface Column {
 /** Checks data and brings it into a type of the core: bytes stay bytes, other numbers become float32. */
 export function toColumn(value: unknown, what: string): Column {
   const { data, shape } = Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
-  if (shape.length === 0 || shape.some((d) => d === 0)) {
-    throw new UsageError(`${what} is empty: shape [${shape.join(', ')}]; give at least one row`);
-  }
+  checkEmpty(shape, what);
   if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) {
     const bytes =
       data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.length);
@@ -65,20 +63,50 @@ export function checkRange(
 
 /** Targets that are classes 0 … classes - 1, as int32 (bytes stay bytes). */
 export function toClasses(value: unknown, classes: number, what: string): Column {
+  return toIntegers(
+    value,
+    classes,
+    what,
+    (row, _, c) =>
+      `${what}: row ${row} (counted from 0) has class ${c}, ` +
+      `but the model's output has ${classes} classes, 0 to ${classes - 1}`,
+  );
+}
+
+/** Input of an embedding, integers 0 … count - 1, as int32 (bytes stay bytes). */
+export function toIndices(value: unknown, count: number, what: string, layer: string): Column {
+  return toIntegers(
+    value,
+    count,
+    what,
+    (row, column, i) =>
+      `${what}: row ${row}, column ${column} (counted from 0) is ${i}, ` +
+      `but layer '${layer}' takes integers from 0 to ${count - 1}`,
+  );
+}
+
+function toIntegers(
+  value: unknown,
+  count: number,
+  what: string,
+  fault: (row: number, column: number, value: number) => string,
+): Column {
   const { data, shape } = Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
+  checkEmpty(shape, what);
   const perRow = shape.slice(1).reduce((a, b) => a * b, 1);
   for (let i = 0; i < data.length; i++) {
     const c = data[i]!;
-    if (!Number.isInteger(c) || c < 0 || c >= classes) {
-      throw new UsageError(
-        `${what}: row ${Math.floor(i / perRow)} (counted from 0) has class ${c}, ` +
-          `but the model's output has ${classes} classes, 0 to ${classes - 1}`,
-      );
-    }
+    if (Number.isInteger(c) && c >= 0 && c < count) continue;
+    throw new UsageError(fault(Math.floor(i / perRow), i % perRow, c));
   }
   if (data instanceof Uint8Array) return { data, type: Type.U8, shape };
   const integers = data instanceof Int32Array ? data : Int32Array.from(data);
   return { data: integers, type: Type.I32, shape };
+}
+
+function checkEmpty(shape: readonly number[], what: string): void {
+  if (shape.length > 0 && shape.every((d) => d > 0)) return;
+  throw new UsageError(`${what} is empty: shape [${shape.join(', ')}]; give at least one row`);
 }
 
 function fromTyped(value: unknown, what: string): ArrayData {

@@ -24,6 +24,13 @@ export interface CallContext {
   readonly training: boolean;
   /** A number of the layer's own, for its random numbers. */
   readonly stream: number;
+  /** Frozen layers keep their state, and normalize as for inference. */
+  readonly frozen: boolean;
+  /**
+   * While training: a parameter that is not trainable becomes `value`, of its shape, when the step has passed its
+   * checks. What the step itself reads is the old one.
+   */
+  update(parameter: Tensor, value: Tensor): void;
 }
 
 /** A layer: what it was made from, its parameters, and the operations it stands for. */
@@ -32,6 +39,8 @@ export interface Layer {
   /** JSON that makes the same layer again. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly name?: string | undefined;
+  /** The layer reads an input of the model, which takes integers from 0 to below this. */
+  readonly indices?: number;
   /** `shape` without the batch; `name` for messages. */
   parameters(shape: Shape, name: string): readonly ParameterSpec[];
   call(x: Tensor, context: CallContext): Tensor;

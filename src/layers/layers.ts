@@ -16,8 +16,20 @@ import {
   conv3d,
   type TransposedOptions,
 } from './convolution.ts';
+import { type EmbeddingOptions, embedding } from './embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
+import {
+  type BatchNormalizationOptions,
+  batchNormalization,
+  type GroupNormalizationOptions,
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  type NormalizationOptions,
+  type RmsNormalizationOptions,
+  rmsNormalization,
+} from './normalization.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
 import {
@@ -266,6 +278,13 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   lstm: ({ units, ...options }) => lstm(units as number, options as LstmOptions),
   gru: ({ units, ...options }) => gru(units as number, options as GruOptions),
   simpleRnn: ({ units, ...options }) => simpleRnn(units as number, options as SimpleRnnOptions),
+  layerNormalization: (options) => layerNormalization(options as NormalizationOptions),
+  rmsNormalization: (options) => rmsNormalization(options as RmsNormalizationOptions),
+  batchNormalization: (options) => batchNormalization(options as BatchNormalizationOptions),
+  groupNormalization: (options) => groupNormalization(options as GroupNormalizationOptions),
+  instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
+  embedding: ({ inputDim, outputDim, ...options }) =>
+    embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

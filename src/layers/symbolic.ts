@@ -11,13 +11,20 @@ export interface OwnedSpec {
 }
 
 /** What a layer traces with; each of its random operations takes the next stream. */
-export type Tracing = Omit<CallContext, 'stream'> & { readonly nextStream: () => number };
+export type Tracing = Omit<CallContext, 'stream' | 'frozen'> & {
+  readonly nextStream: () => number;
+  isFrozen(parameter: Tensor): boolean;
+};
 
 /** A model as a layer of another. */
 export interface SubModel {
   readonly type: string;
   readonly name: string | undefined;
-  readonly inputs: readonly { readonly name: string; readonly shape: Shape }[];
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly shape: Shape;
+    readonly indices: number | undefined;
+  }[];
   readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
   toConfig(): Readonly<Record<string, unknown>>;
   /** Its parameters, as parts of the layer `name`. */
@@ -71,6 +78,12 @@ function isMerge(layer: Applicable): layer is MergeLayer {
   return 'merge' in layer;
 }
 
+/** Below what the integers must be that a layer takes as input `i`; undefined: it takes any numbers. */
+export function indicesOf(layer: Applicable, i: number): number | undefined {
+  if (isSubModel(layer)) return layer.inputs[i]!.indices;
+  return isMerge(layer) ? undefined : layer.indices;
+}
+
 /** The parameters of a layer for inputs of these shapes, the batch included. */
 export function specsOf(layer: Applicable, shapes: readonly Shape[], name: string): readonly OwnedSpec[] {
   if (isSubModel(layer)) return layer.specs(name);
@@ -86,10 +99,11 @@ export function callLayer(
   name: string,
 ): readonly Tensor[] {
   if (isSubModel(layer)) return layer.callOn(xs, tracing, name);
-  const { graph, parameters, training } = tracing;
+  const { graph, parameters, training, update } = tracing;
   graph.layer = name;
   if (isMerge(layer)) return [layer.merge(xs, graph)];
-  return [layer.call(xs[0]!, { graph, parameters, training, stream: tracing.nextStream() })];
+  const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
+  return [layer.call(xs[0]!, { graph, parameters, training, frozen, update, stream: tracing.nextStream() })];
 }
 
 /** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */
@@ -107,11 +121,17 @@ function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name
   if (isSubModel(layer)) return layer.outputs.map(({ shape }) => shape);
   const graph = new Graph();
   const shapes = inputs.map(({ shape }) => shape);
-  const xs = shapes.map((shape) => graph.add('input', [], { name: 'x', shape: shape.slice(1), type: 'f32' }));
+  const xs = inputs.map(({ shape, source }, i) => {
+    const type = indicesOf(layer, i) !== undefined && !source.layer ? 'i32' : 'f32';
+    return graph.add('input', [], { name: 'x', shape: shape.slice(1), type });
+  });
   const parameters = specsOf(layer, shapes, name).map(({ spec: { shape } }, index) =>
     graph.add('parameter', [], { index, shape }),
   );
-  const tracing = { graph, parameters, training: false, nextStream: () => 0 };
+  const tracing = {
+    ...{ graph, parameters, training: false },
+    ...{ nextStream: () => 0, isFrozen: () => false, update: () => {} },
+  };
   return callLayer(layer, xs, tracing, name).map(({ shape }) => shape);
 }
 

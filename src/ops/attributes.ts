@@ -56,6 +56,20 @@ export interface OpAttributes {
   recurrentKernelGrad: { cell: Cell };
   /** The gradient of a bias [2, columns]: of two tensors their sums over the rows. */
   recurrentBiasGrad: Record<never, never>;
+  /** Mean and variance of groups. */
+  moments: GroupAttributes & { centered: boolean; epsilon: number };
+  /** The same from a moving mean and a moving variance. */
+  movingMoments: { epsilon: number };
+  /** old · momentum + new · (1 - momentum), new taken from moments. */
+  movingAverage: { momentum: number; of: 'mean' | 'variance' };
+  /** (x - mean) / sqrt(variance + epsilon) · gamma + beta */
+  normalize: NormalizeAttributes;
+  normalizeGrad: NormalizeAttributes;
+  /** The gradient of gamma. */
+  scaleGrad: NormalizeAttributes;
+  /** Rows of a table, by integers. */
+  embedding: Record<never, never>;
+  embeddingGrad: { rows: number };
 }
 
 export type OpName = keyof OpAttributes;
@@ -100,6 +114,25 @@ export interface RecurrenceAttributes {
   backwards: boolean;
   /** Outputs in the order of the steps; else each stands at its time. */
   reversed: boolean;
+}
+
+/** What is normalized together. */
+export interface GroupAttributes {
+  /**
+   * features: the channels of each position; positions: channels and all positions of a row of the batch; batch: all
+   * positions of all rows.
+   */
+  over: 'features' | 'positions' | 'batch';
+  /** Channels of a group; 0: all. Divides the channels. */
+  groupSize: number;
+}
+
+export interface NormalizeAttributes extends GroupAttributes {
+  /** How the statistics follow from x: mean and variance, the mean square, or not at all. */
+  mode: 'centered' | 'rms' | 'fixed';
+  /** Whether there are gamma and beta. */
+  scale: boolean;
+  center: boolean;
 }
 
 export interface LossAttributes {

@@ -1,9 +1,11 @@
 import { activations } from './activations.ts';
 import { convolution } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
+import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
+import { normalize } from './normalize.ts';
 import { pooling } from './pooling.ts';
 import { recurrent } from './recurrent.ts';
 import type { Rules } from './rule.ts';
@@ -20,4 +22,6 @@ export const rules: Rules = {
   ...pooling,
   ...merge,
   ...recurrent,
+  ...normalize,
+  ...embedding,
 };

@@ -4,6 +4,7 @@ import {
   type Applicable,
   type Application,
   callLayer,
+  indicesOf,
   isSubModel,
   type OwnedSpec,
   type SymbolicTensor,
@@ -18,6 +19,8 @@ export interface Port {
   readonly tensor: SymbolicTensor;
   /** With the batch. */
   readonly shape: Shape;
+  /** Of an input that embeddings read: integers from 0 to below this; undefined: any numbers. */
+  readonly indices: number | undefined;
 }
 
 /** How a user gives and gets several inputs and outputs. */
@@ -102,8 +105,31 @@ export class Architecture {
     }
     this.specs = specs;
     this.layers = [...this.#members.values()];
-    this.inputs = named(inputs, (_, i) => (i === 0 ? 'input' : `input_${i}`), `${what}: inputs`);
-    this.outputs = named(outputs, (tensor) => this.producer(tensor), `${what}: outputs`);
+    this.inputs = named(inputs, (_, i) => (i === 0 ? 'input' : `input_${i}`), `${what}: inputs`).map(
+      (port) => ({
+        ...port,
+        indices: this.#indicesOf(port),
+      }),
+    );
+    this.outputs = named(outputs, (tensor) => this.producer(tensor), `${what}: outputs`).map((port) => ({
+      ...port,
+      indices: undefined,
+    }));
+  }
+
+  /** Embeddings that read an input take integers below the smallest of their sizes; nothing else may read it then. */
+  #indicesOf({ name, tensor }: Omit<Port, 'indices'>): number | undefined {
+    const limits = this.applications.flatMap(({ layer, inputs }) =>
+      inputs.flatMap((input, i) => (input === tensor ? [indicesOf(layer, i)] : [])),
+    );
+    const known = limits.filter((limit) => limit !== undefined);
+    if (known.length > 0 && known.length < limits.length) {
+      throw new UsageError(
+        `${this.what}: input '${name}' is read by an embedding, which takes integers, and by another layer; ` +
+          'give that one an input of its own',
+      );
+    }
+    return known.length > 0 ? Math.min(...known) : undefined;
   }
 
   /** The layer, or the input, that makes a tensor. */
@@ -240,7 +266,7 @@ function named(
   { list }: Ports,
   fallback: (tensor: SymbolicTensor, index: number) => string,
   what: string,
-): readonly Port[] {
+): readonly Omit<Port, 'indices'>[] {
   const used = new Set<string>();
   return list.map(({ name: given, tensor }, i) => {
     const wanted = given ?? fallback(tensor, i);

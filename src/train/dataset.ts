@@ -1,5 +1,5 @@
 import { show } from '../checks.ts';
-import { type ArrayInput, type Column, checkRange, toClasses, toColumn } from '../data/arrays.ts';
+import { type ArrayInput, type Column, checkRange, toClasses, toColumn, toIndices } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
 import type { Port } from './architecture.ts';
 import { takesClasses } from './losses.ts';
@@ -10,7 +10,7 @@ import type { ModelInput } from './predictor.ts';
 
 /** Rows and what they should give, as many of one as of the other. Copied when it is given. */
 export interface Dataset {
-  /** [rows, …inputShape]. Every number must be finite; bytes stay bytes. Of several inputs a list or a record. */
+  /** [rows, …inputShape]. Every number must be finite, for an embedding an integer; bytes stay bytes. Of several inputs a list or a record. */
   x: ModelInput;
   /**
    * Targets: [rows, …output shape], for a single output also [rows]; for crossEntropy classes (integers from 0,
@@ -69,7 +69,11 @@ export function checkedInputs(model: Model<unknown>, x: unknown, what: string): 
   const values = byPort<unknown>(model.inputs, model.architecture.inputForm, x, `${what}: x`);
   const columns = model.inputs.map((port, i) => {
     const place = `${what}: ${model.inputKey(port)}`;
-    const column = toColumn(values[i], place);
+    const { indices } = port;
+    const column =
+      indices === undefined
+        ? toColumn(values[i], place)
+        : toIndices(values[i], indices, place, model.architecture.reader(port));
     checkRows(column.shape, model, port, place);
     return column;
   });

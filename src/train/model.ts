@@ -25,6 +25,8 @@ export interface Trace {
   readonly inputs: readonly Tensor[];
   readonly parameters: readonly Tensor[];
   readonly outputs: readonly Tensor[];
+  /** State of layers after the step, by the index of the parameter. */
+  readonly updates: ReadonlyMap<number, Tensor>;
 }
 
 /** What a model has besides its architecture, checked. */
@@ -112,14 +114,29 @@ export class Model<Output = Prediction> implements SubModel {
     const graph = new Graph();
     const inputs = this.inputs.map(
       (port): Tensor =>
-        graph.add('input', [], { name: this.inputKey(port), shape: port.shape.slice(1), type: 'f32' }),
+        graph.add('input', [], {
+          name: this.inputKey(port),
+          shape: port.shape.slice(1),
+          type: port.indices === undefined ? 'f32' : 'i32',
+        }),
     );
     const parameters = this.layout.list.map((parameter, index) =>
       graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
     );
     let streams = 0;
-    const tracing = { graph, parameters, training, nextStream: () => streams++ };
-    return { graph, inputs, parameters, outputs: this.architecture.call(inputs, tracing, '') };
+    const updates = new Map<number, Tensor>();
+    const index = new Map<Tensor, number>(parameters.map((tensor, i) => [tensor as unknown as Tensor, i]));
+    const frozen = this.frozenParameters();
+    const tracing: Tracing = {
+      graph,
+      parameters: parameters as unknown as readonly Tensor[],
+      training,
+      nextStream: () => streams++,
+      isFrozen: (parameter) => frozen[index.get(parameter)!]!,
+      update: (parameter, value) => updates.set(index.get(parameter)!, value),
+    };
+    const outputs = this.architecture.call(inputs, tracing, '');
+    return { graph, inputs, parameters: tracing.parameters, outputs, updates };
   }
 
   /** What programs call the data of an input: x, or x.name where there are several. */
@@ -174,11 +191,15 @@ export class Model<Output = Prediction> implements SubModel {
 
   /** Whether each parameter is trained, in the order of the layout. */
   trainable(): readonly boolean[] {
-    const result = this.layout.list.map(
-      ({ trainable, layer }) => trainable && !this.#frozen.has(layer.split('/', 1)[0]!),
-    );
+    const frozen = this.frozenParameters();
+    return this.layout.list.map(({ trainable }, i) => trainable && !frozen[i]);
+  }
+
+  /** Whether each parameter is one of a frozen layer, here or in a sub-model. */
+  frozenParameters(): readonly boolean[] {
+    const result = this.layout.list.map(({ layer }) => this.#frozen.has(layer.split('/', 1)[0]!));
     for (const { model, first } of this.#parts) {
-      for (const [i, trained] of model.trainable().entries()) result[first + i] &&= trained;
+      for (const [i, frozen] of model.frozenParameters().entries()) result[first + i] ||= frozen;
     }
     return result;
   }
@@ -250,7 +271,8 @@ export class Model<Output = Prediction> implements SubModel {
 
   /**
    * The outputs for rows of input.
-   * @param x Rows in the input shape; of several inputs a list, or a record by their names.
+   * @param x Rows in the input shape, integers where an embedding reads them; of several inputs a list, or a record by
+   *   their names.
    * @returns data [rows, …output shape], row-major; of several outputs a list or a record, as the model was made.
    * @throws UsageError on another shape or on numbers that are not finite.
    */

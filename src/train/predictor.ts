@@ -72,9 +72,8 @@ export class Predictor {
         const size = sizeOf(port.shape, 1);
         const part = column.data.subarray(from * size, (from + count) * size);
         const address = this.#data[i]!;
-        const target =
-          part instanceof Uint8Array ? arena.u8(address, part.length) : arena.f32(address, part.length);
-        target.set(part);
+        const { buffer, byteOffset, byteLength } = part;
+        arena.u8(address, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
         data.set(model.inputKey(port), { address, type: column.type });
       });
       const walk: Walk = { data, rows: count, batchSize: count, shuffle: false };

@@ -1,4 +1,13 @@
-import { Accumulate, Guard, NORM_CHUNK, Op, Optimize, Penalty, SquaredNorm } from '../../assembly/tape.ts';
+import {
+  Accumulate,
+  Affine,
+  Guard,
+  NORM_CHUNK,
+  Op,
+  Optimize,
+  Penalty,
+  SquaredNorm,
+} from '../../assembly/tape.ts';
 import type { Encoder, Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
 import { gradients } from '../graph/gradient.ts';
@@ -52,6 +61,7 @@ export class Session {
   readonly #evaluation = new Map<string, Program>();
   /** What is trained, and what follows from it. */
   #trainable: readonly boolean[] = [];
+  #frozen: readonly boolean[] = [];
   #segments: readonly Segment[] = [];
   #training: { readonly form: string; readonly program: Program } | undefined;
   #rate: number;
@@ -163,9 +173,12 @@ export class Session {
   /** Layers may have been frozen or unfrozen: programs that know nothing of it are compiled anew. */
   #follow(): void {
     const trainable = this.model.trainable();
-    const same = trainable.every((trained, i) => trained === this.#trainable[i]);
-    if (same && trainable.length === this.#trainable.length) return;
+    const frozen = this.model.frozenParameters();
+    const same = (a: readonly boolean[], b: readonly boolean[]): boolean =>
+      a.length === b.length && a.every((value, i) => value === b[i]);
+    if (same(trainable, this.#trainable) && same(frozen, this.#frozen)) return;
     this.#trainable = trainable;
+    this.#frozen = frozen;
     this.#segments = segmentsOf(this.model.layout.list, trainable);
     for (const program of this.#evaluation.values()) program.dispose();
     this.#evaluation.clear();
@@ -176,7 +189,7 @@ export class Session {
   #build(forms: readonly TargetForm[], batch: number, training: boolean): Program {
     const { model, engine, objectives } = this;
     const { list } = model.layout;
-    const { graph, parameters, outputs } = model.trace(training);
+    const { graph, parameters, outputs, updates } = model.trace(training);
     const single = objectives.length === 1;
     const losses = new Map<Tensor, number>();
     const sinks: Sink[] = [];
@@ -208,17 +221,18 @@ export class Session {
     if (training) {
       const wanted = parameters.filter((_, i) => this.#trainable[i]);
       const found = gradients(graph, losses, wanted);
+      const results = new Map(updates);
       wanted.forEach((tensor, i) => {
-        let gradient = found[i];
-        if (!gradient) return;
-        // a gradient of its own place: not another view of a tensor, nor one that has a place already
-        if (isOp(gradient, 'reshape') || isOp(gradient, 'lossGradient') || fixed.has(gradient)) {
-          gradient = graph.add('affine', [gradient], { scale: 1, offset: 0 }, tensor.layer);
-        }
-        const { offset } = list[parameters.indexOf(tensor)]!;
-        fixed.set(gradient, this.#gradients + offset * 4);
-        roots.push(gradient);
+        if (found[i]) results.set(parameters.indexOf(tensor), found[i]);
       });
+      for (const [index, tensor] of results) {
+        const { offset, layer } = list[index]!;
+        // a place of its own: not another view of a tensor, nor one that has a place already
+        const aliased = isOp(tensor, 'reshape') || isOp(tensor, 'lossGradient') || fixed.has(tensor);
+        const result = aliased ? graph.add('affine', [tensor], { scale: 1, offset: 0 }, layer) : tensor;
+        fixed.set(result, this.#gradients + offset * 4);
+        roots.push(result);
+      }
     }
     return new Program(engine, {
       graph,
@@ -230,7 +244,7 @@ export class Session {
       betas: [this.optimizer.beta1, this.optimizer.beta2],
       finish: (encoder) => {
         this.#encodeSums(encoder, sinks);
-        if (training) this.#encodeUpdate(encoder);
+        if (training) this.#encodeUpdate(encoder, [...updates.keys()]);
       },
     });
   }
@@ -276,8 +290,11 @@ export class Session {
     }
   }
 
-  /** Checks the step, measures the gradients where they are clipped, and updates every segment. */
-  #encodeUpdate({ tape }: Encoder): void {
+  /**
+   * Checks the step, measures the gradients where they are clipped, and updates every segment. The new state of layers
+   * lies among the gradients, in the place of its parameter: it is checked with them, and taken over only then.
+   */
+  #encodeUpdate({ tape }: Encoder, updated: readonly number[]): void {
     const { optimizer, model } = this;
     const { kind } = kernelOf(optimizer);
     tape.layer = 'optimizer';
@@ -337,6 +354,25 @@ export class Session {
         Optimize.Length,
         [gradient, partials],
         ranges.filter(({ end }) => end > 0),
+      );
+    }
+    for (const index of updated) {
+      const { offset, count, layer } = model.layout.list[index]!;
+      const from = this.#range(this.#gradients, offset, count);
+      const to = this.#range(this.#parameters, offset, count);
+      tape.layer = layer;
+      tape.emit(
+        Op.Affine,
+        {
+          [Affine.Source]: from.start,
+          [Affine.Target]: to.start,
+          [Affine.Count]: count,
+          [Affine.Scale]: { f32: 1 },
+          [Affine.Offset]: { f32: 0 },
+        },
+        Affine.Length,
+        [from],
+        [to],
       );
     }
   }

@@ -74,12 +74,42 @@ def jitter(x, noise):
     return x + (torch.rand_like(x) * 2 - 1) * x.abs().max() * (noise * 2.0 ** -24)
 
 
-def forward(case, weights, x, watch, noise):
+def normalized(layer, x, weights, training):
+    """y of a normalization layer, channels last. The moving variance is that of Keras: of the biased variance."""
+    kind, eps = layer["type"], layer["epsilon"]
+    gamma = next(weights)["value"] if layer.get("scale", True) else None
+    beta = next(weights)["value"] if layer.get("center", True) and kind != "rmsNormalization" else None
+    if kind == "layerNormalization":
+        return F.layer_norm(x, x.shape[-1:], gamma, beta, eps)
+    if kind == "rmsNormalization":
+        return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps) * gamma
+    if kind == "batchNormalization":
+        mean, variance = next(weights)["value"], next(weights)["value"]
+        rows = x.flatten(0, -2)
+        if not training or not layer.get("trainable", True):
+            return F.batch_norm(rows, mean, variance, gamma, beta, False, 0, eps).view_as(x)
+        with torch.no_grad():
+            for moving, new in ((mean, rows.mean(0)), (variance, rows.var(0, unbiased=False))):
+                moving.mul_(layer["momentum"]).add_(new * (1 - layer["momentum"]))
+        return F.batch_norm(rows, None, None, gamma, beta, True, 0, eps).view_as(x)
+    groups = layer["groups"] if kind == "groupNormalization" else x.shape[-1]
+    return F.group_norm(x.movedim(-1, 1), groups, gamma, beta, eps).movedim(1, -1)
+
+
+def forward(case, weights, x, watch, noise, training=False):
     """The model's output. `watch(name, z, kinks)` sees every input of an activation function."""
     weights = iter(weights)
     for layer in case["layers"]:
         if layer["type"] == "flatten":
             x = x.flatten(1)
+            continue
+        if layer["type"] == "embedding":
+            x = F.embedding(x, next(weights)["value"])
+            continue
+        if layer["type"].endswith("Normalization"):
+            x = normalized(layer, x, weights, training)
+            if noise:
+                x = Jitter.apply(x, noise)
             continue
         if layer["type"] == "dense":
             x = x @ next(weights)["value"]  # [batch, in] x [in, out]
@@ -150,10 +180,10 @@ def clip(spec, parameters, seen):
 def run(case, start, dtype, noise=0):
     """Ten steps from `start` = (x, y, weights), all NumPy. Returns losses, weights, output and what the run went through."""
     x, y, initial = start
-    x = torch.tensor(x, dtype=dtype)
+    x = torch.tensor(x) if x.dtype == np.int64 else torch.tensor(x, dtype=dtype)
     y = torch.tensor(y) if y.dtype == np.int64 else torch.tensor(y, dtype=dtype)
-    weights = [{**w, "value": torch.tensor(w["value"], dtype=dtype, requires_grad=True)} for w in initial]
-    parameters = [w["value"] for w in weights]
+    weights = [{**w, "value": torch.tensor(w["value"], dtype=dtype, requires_grad=w["trainable"])} for w in initial]
+    parameters = [w["value"] for w in weights if w["trainable"]]
     optimizer = make_optimizer(case["optimizer"], parameters)
     seen = {"margin": math.inf, "signMargin": math.inf, "pieces": {}, "clipped": [], "range": None}
 
@@ -167,7 +197,7 @@ def run(case, start, dtype, noise=0):
     losses = []
     for _ in range(STEPS):
         optimizer.zero_grad()
-        output = forward(case, weights, x, watch, noise)
+        output = forward(case, weights, x, watch, noise, training=True)
         if "inside" in case:
             low, high = seen["range"] or (1.0, 0.0)
             seen["range"] = (min(low, output.min().item()), max(high, output.max().item()))
@@ -188,7 +218,7 @@ def run(case, start, dtype, noise=0):
                 for p in parameters:
                     p.copy_(jitter(p, noise))
     output = forward(case, weights, x, watch, noise).detach()
-    return {"losses": np.array(losses), "weights": [p.detach().numpy() for p in parameters],
+    return {"losses": np.array(losses), "weights": [w["value"].detach().numpy() for w in weights],
             "output": output.numpy(), "seen": seen}
 
 
@@ -206,21 +236,41 @@ def draw(case, seed):
         return float32(random.choice([-1.0, 1.0], shape) * random.uniform(0.3, 1.0, shape) * limit)
 
     batch, shape = case["batch"], case["inputShape"]
-    x = float32(random.normal(size=[batch, *shape]) * case.get("scale", 1.0))
-    weights, width, count = [], shape[-1], 0
+    first = case["layers"][0]
+    if first["type"] == "embedding":
+        x = random.randint(0, first["inputDim"], [batch, *shape])
+        shape = [*shape, first["outputDim"]]
+    else:
+        x = float32(random.normal(size=[batch, *shape]) * case.get("scale", 1.0))
+    weights, width, counts = [], shape[-1], {}
+
+    def add(layer, name, value, trainable=True):
+        count = counts[layer["type"]]
+        full = layer["type"] + (f"_{count}" if count else "") + "/" + name
+        weights.append({"name": full, "regularizer": layer.get(f"{name}Regularizer", {}), "value": value,
+                        "trainable": trainable and layer.get("trainable", True)})
+
     for layer in case["layers"]:
-        if layer["type"] == "flatten":
+        kind = layer["type"]
+        counts[kind] = counts.get(kind, -1) + 1
+        if kind == "flatten":
             width = int(np.prod(shape))
-        if layer["type"] != "dense":
-            continue
-        name = "dense" + (f"_{count}" if count else "")
-        limit = case.get("gain", 1.0) * math.sqrt(2.0 / width)
-        weights.append({"name": f"{name}/kernel", "regularizer": layer.get("kernelRegularizer", {}),
-                        "value": signed([width, layer["units"]], limit)})
-        if layer["useBias"]:
-            weights.append({"name": f"{name}/bias", "regularizer": layer.get("biasRegularizer", {}),
-                            "value": signed([layer["units"]], 0.4)})
-        width, count = layer["units"], count + 1
+        if kind == "dense":
+            add(layer, "kernel", signed([width, layer["units"]], case.get("gain", 1.0) * math.sqrt(2.0 / width)))
+            if layer["useBias"]:
+                add(layer, "bias", signed([layer["units"]], 0.4))
+            width = layer["units"]
+        if kind == "embedding":
+            add(layer, "embeddings", signed([layer["inputDim"], width], 1))
+        if kind.endswith("Normalization"):
+            if layer.get("scale", True):
+                add(layer, "gamma", float32(1 + signed([width], 0.4)))
+            if layer.get("center", True) and kind != "rmsNormalization":
+                add(layer, "beta", signed([width], 0.4))
+        if kind == "batchNormalization":
+            add(layer, "movingMean", signed([width], 0.2), trainable=False)
+            add(layer, "movingVariance", float32(1 + signed([width], 0.2)), trainable=False)
+    outputs = [batch, *shape[:-1], width] if case.get("y") == "shape" else [batch, width]
 
     kind = case.get("y")
     if kind == "integer":
@@ -234,7 +284,7 @@ def draw(case, seed):
     elif case["loss"]["name"] == "binaryCrossEntropy":
         y = random.randint(0, 2, [batch, width]).astype(np.float64)
     else:
-        y = float32(random.normal(size=[batch, width]))
+        y = float32(random.normal(size=outputs))
     return x, y, weights
 
 

@@ -2,7 +2,8 @@
 
 A row says what is trained; the numbers (data, initial weights) are drawn from its seed. `make_traces.py --search`
 finds a seed that meets every check of that script and prints it; nothing else about a seed matters.
-Optional: `scale` multiplies the standard deviation of x, `gain` that of the kernels, `y` names the kind of targets,
+Optional: `scale` multiplies the standard deviation of x, `gain` that of the kernels, `y` names the kind of targets
+("shape": in the shape of an output with positions),
 `inside` bounds the probabilities given to a binary cross-entropy that does not start from logits.
 """
 
@@ -18,6 +19,14 @@ def dense(units, activation=None, useBias=True, kernel=None, bias=None):
 
 def activation(name, **options):
     return {"type": "activation", "activation": {"name": name, **options} if options else name}
+
+
+def normalization(kind, epsilon=1e-3, **options):
+    return {"type": f"{kind}Normalization", "epsilon": epsilon, **options}
+
+
+def embedding(inputDim, outputDim, **options):
+    return {"type": "embedding", "inputDim": inputDim, "outputDim": outputDim, **options}
 
 
 def sgd(rate, **options):
@@ -118,3 +127,31 @@ case("mse-sum-sgd-l2-globalClipNorm", 1, 6, [4], [dense(7, "tanh", kernel={"l2":
      MSE_SUM, sgd(0.05, globalClipNorm=1.0))
 case("bce-logits-sum-rmsprop-l1-clipValue", 1, 7, [3], [dense(5, "tanh", kernel={"l1": 0.05}), dense(3)], LOGITS_SUM,
      rmsprop(0.003, clipValue=0.3))
+
+# Normalization
+BATCH_NORM = normalization("batch", momentum=0.9)
+case("mse-sgd-layerNormalization", 3, 7, [6], [dense(9), normalization("layer"), activation("tanh"), dense(3)], MSE,
+     sgd(0.05))
+case("ce-adam-layerNormalization-plain", 8, 8, [5],
+     [dense(8, "silu"), normalization("layer", scale=False, center=False), dense(3)], CE, adam(0.01), y="integer")
+case("mse-sgd-rmsNormalization", 1, 8, [5], [dense(7), normalization("rms", 1e-6), activation("silu"), dense(3)], MSE,
+     sgd(0.05))
+case("mse-sgd-batchNormalization", 16, 9, [5], [dense(7), BATCH_NORM, activation("tanh"), dense(3)], MSE, sgd(0.05))
+case("mse-adam-batchNormalization-positions", 134, 6, [3, 4],
+     [normalization("batch", momentum=0.8), dense(5, "gelu"), BATCH_NORM, dense(3)], MSE, adam(0.01),
+     y="shape")
+case("mse-sgd-batchNormalization-frozen", 13, 8, [4],
+     [dense(6, "tanh"), normalization("batch", momentum=0.9, trainable=False), dense(3)], MSE, sgd(0.05))
+case("mse-sgd-momentum-batchNormalization-beta", 2, 8, [5],
+     [dense(6, useBias=False), normalization("batch", momentum=0.5, scale=False), activation("softplus"), dense(2)],
+     MSE, sgd(0.02, momentum=0.9))
+case("mse-sgd-groupNormalization", 15, 5, [4, 3],
+     [dense(6), normalization("group", groups=2), activation("tanh"), dense(2)], MSE, sgd(0.1), y="shape")
+case("mse-sgd-instanceNormalization", 11, 5, [5, 3],
+     [dense(4), normalization("instance"), activation("silu"), dense(2)], MSE, sgd(0.1), y="shape")
+
+# Integers
+case("ce-adam-embedding", 1, 8, [4], [embedding(9, 3), FLATTEN, dense(5, "tanh"), dense(3)], CE, adam(0.01), y="integer")
+case("mse-sgd-momentum-embedding-l2-layerNormalization", 18, 5, [4],
+     [embedding(30, 6, embeddingsRegularizer={"l2": 0.01}), normalization("layer"), dense(2)], MSE,
+     sgd(0.05, momentum=0.9), y="shape")

@@ -2,9 +2,11 @@ import type { OpName } from '../../src/ops/attributes.ts';
 import { activations } from './activations.ts';
 import { convolution, pooling } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
+import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
+import { normalize } from './normalize.ts';
 import { recurrent } from './recurrent.ts';
 import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
@@ -20,6 +22,8 @@ const table: Rows<OpName> = {
   ...pooling,
   ...merge,
   ...recurrent,
+  ...normalize,
+  ...embedding,
 };
 
 /** Variants of all operations, where their names do not matter. */

@@ -1,0 +1,71 @@
+import { flag, integer, knownKeys } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import { type InitializerLike, initializerConfig } from './initializers.ts';
+import { type LayerOptions, layerName, written } from './options.ts';
+import { type Regularizer, regularizer } from './regularizers.ts';
+import { type CallableLayer, callable } from './symbolic.ts';
+
+export interface EmbeddingOptions extends LayerOptions {
+  /** Of the table [inputDim, outputDim]. Default 'randomUniform', from -0.05 to 0.05. */
+  embeddingsInitializer?: InitializerLike;
+  /** Penalty on the table, part of the reported loss. Default: none. */
+  embeddingsRegularizer?: Regularizer;
+  /** False: training leaves the table as it is. Default true. */
+  trainable?: boolean;
+}
+
+const keys = ['name', 'embeddingsInitializer', 'embeddingsRegularizer', 'trainable'];
+
+/**
+ * A vector for each integer: x [batch, …] of integers from 0 to inputDim - 1, embeddings [inputDim, outputDim],
+ * y [batch, …, outputDim]. It stands first in its model, which then takes integers.
+ * @param inputDim Different integers, at least 1.
+ * @param outputDim Numbers that stand for each, at least 1.
+ * @throws UsageError on an unknown name or an option out of range; when `sequential` gets it behind another layer.
+ */
+export function embedding(
+  inputDim: number,
+  outputDim: number,
+  options: EmbeddingOptions = {},
+): CallableLayer {
+  const what = 'embedding';
+  integer(inputDim, `${what}: inputDim`, 1, 2 ** 31 - 1);
+  integer(outputDim, `${what}: outputDim`, 1);
+  knownKeys(options, keys, what);
+  const trainable = flag(options.trainable ?? true, `${what}: trainable`);
+  const embeddingsInitializer = initializerConfig(
+    options.embeddingsInitializer ?? 'randomUniform',
+    `${what}: embeddingsInitializer`,
+  );
+  const embeddingsRegularizer =
+    options.embeddingsRegularizer === undefined
+      ? undefined
+      : regularizer(options.embeddingsRegularizer, `${what}: embeddingsRegularizer`);
+  return callable({
+    type: what,
+    name: layerName(options, what),
+    config: written({ inputDim, outputDim, embeddingsInitializer, embeddingsRegularizer, trainable }),
+    indices: inputDim,
+    parameters: () => [
+      {
+        name: 'embeddings',
+        shape: [inputDim, outputDim],
+        fanIn: inputDim,
+        fanOut: outputDim,
+        initializer: embeddingsInitializer,
+        regularizer: embeddingsRegularizer,
+        trainable,
+        learningRateScale: 1,
+      },
+    ],
+    call(x, { graph, parameters: [table] }) {
+      if (x.type !== 'i32') {
+        throw new UsageError(
+          `layer '${graph.layer}': embedding takes integers, the output of the layer before it are not: ` +
+            'make it the first layer of the model',
+        );
+      }
+      return graph.add('embedding', [x, table!], {});
+    },
+  });
+}
