@@ -61,7 +61,7 @@ export function embedding(
     call(x, { graph, parameters: [table] }) {
       if (x.type !== 'i32') {
         throw new UsageError(
-          `layer '${graph.layer}': embedding takes integers, the output of the layer before it are not: ` +
+          `layer '${graph.layer}': embedding takes integers, but what the layer before it makes are not: ` +
             'make it the first layer of the model',
         );
       }

@@ -106,7 +106,7 @@ describe('errors', () => {
     [
       'another layer before it',
       () => sequential({ inputShape: [3] }, [dense(2), embedding(4, 2)]),
-      "layer 'embedding': embedding takes integers, the output of the layer before it are not: make it the first",
+      "layer 'embedding': embedding takes integers, but what the layer before it makes are not: make it the first",
     ],
     ['no outputDim', () => loose.embedding!(3), 'embedding: outputDim'],
     [
