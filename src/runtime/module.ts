@@ -1,5 +1,4 @@
-import { relaxedWasm } from './wasm/relaxed.ts';
-import { simdWasm } from './wasm/simd.ts';
+import { pieces } from './wasm/pieces.ts';
 
 /**
  * The numeric core comes in two builds, both inlined: `simd`, whose results are the same bits on every machine, and
@@ -37,7 +36,9 @@ export async function compile(build: Build, shared: boolean): Promise<void> {
 }
 
 function bytesOf(build: Build, shared: boolean): Uint8Array<ArrayBuffer> {
-  const text = build === 'relaxed' ? relaxedWasm : simdWasm;
+  // the pieces of the two builds take turns
+  const turn = build === 'relaxed' ? 1 : 0;
+  const text = pieces.filter((_, i) => i % 2 === turn).join('');
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   if (!shared) unshare(bytes);
