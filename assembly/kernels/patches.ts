@@ -206,7 +206,7 @@ function packInside(p: usize, image: i32, g0: i32, g1: i32, from: i32, k0: i32, 
   let at = 0;
   let t1 = 0;
   let t0 = 0;
-  // three divisions would cost as much as packing a patch of nine
+  // no divisions where a patch is packed whole
   if (k0) {
     const t = k0 / row;
     at = k0 - t * row;

@@ -30,7 +30,7 @@ function dimensions(tensor: Tensor<'matmul'>, batch: number): Dimensions {
 
 /**
  * Fewer products than this are summed straight from the operands: packing would cost more than it saves
- * (measured with bench/kernels: they meet near 12 x 12 x 12).
+ * (they meet near 12 x 12 x 12).
  */
 const THIN_PRODUCTS = 2000;
 const THIN_ROWS = 3;
