@@ -3,29 +3,17 @@ import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
-import { embedding, embeddingGrad } from './kernels/embedding';
 import { gather } from './kernels/gather';
 import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
-import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/merge';
 import { binaryHits, classHits } from './kernels/metric';
-import {
-  moments,
-  movingAverage,
-  movingMoments,
-  normalize,
-  normalizeGrad,
-  scaleGrad,
-} from './kernels/normalize';
 import { optimize } from './kernels/optimizer';
-import { pool, poolGrad } from './kernels/pooling';
-import { recurrence, recurrenceGrad } from './kernels/recurrent';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
 import { shuffle } from './random';
-import { Head, Op, Program, RECORD_BYTES, Status } from './tape';
+import { FamilyIndex, Head, Op, Program, RECORD_BYTES, Status } from './tape';
 import { awaitJob, barrier, giveJob, jobKind, jobProgram, jobSteps, thread } from './threads';
 
 /**
@@ -42,7 +30,6 @@ function walk(p: usize): bool {
         gather(p);
         break;
       case Op.Gemm:
-      case Op.Convolution:
         gemm(p);
         break;
       case Op.ThinGemm:
@@ -105,56 +92,29 @@ function walk(p: usize): bool {
       case Op.Optimize:
         optimize(p);
         break;
+      case Op.Convolution:
       case Op.Pool:
-        pool(p);
-        break;
       case Op.PoolGrad:
-        poolGrad(p);
-        break;
-      case Op.CopyRows:
-        copyRows(p);
-        break;
-      case Op.Maximum:
-        maximum(p);
-        break;
-      case Op.MaximumGrad:
-        maximumGrad(p);
-        break;
-      case Op.RowDot:
-        rowDot(p);
-        break;
-      case Op.ScaleRows:
-        scaleRows(p);
+        call_indirect<void>(FamilyIndex.Spatial, p);
         break;
       case Op.Recurrence:
-        recurrence(p);
-        break;
       case Op.RecurrenceGrad:
-        recurrenceGrad(p);
+        call_indirect<void>(FamilyIndex.Sequence, p);
         break;
+      case Op.CopyRows:
+      case Op.Maximum:
+      case Op.MaximumGrad:
+      case Op.RowDot:
+      case Op.ScaleRows:
       case Op.Moments:
-        moments(p);
-        break;
       case Op.MovingMoments:
-        movingMoments(p);
-        break;
       case Op.MovingAverage:
-        movingAverage(p);
-        break;
       case Op.Normalize:
-        normalize(p);
-        break;
       case Op.NormalizeGrad:
-        normalizeGrad(p);
-        break;
       case Op.ScaleGrad:
-        scaleGrad(p);
-        break;
       case Op.Embedding:
-        embedding(p);
-        break;
       case Op.EmbeddingGrad:
-        embeddingGrad(p);
+        call_indirect<void>(FamilyIndex.Tensors, p);
         break;
       default:
         unreachable();

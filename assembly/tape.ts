@@ -56,6 +56,18 @@ export const enum Op {
   EmbeddingGrad,
 }
 
+/**
+ * The modules of the core: each runs the instructions of its operations on the same memory. The executor is in `Core`
+ * and calls the others through a table of functions; a family that no program needs is not loaded.
+ */
+export const enum FamilyIndex {
+  Core = 0,
+  Spatial,
+  Sequence,
+  Tensors,
+  Count,
+}
+
 export const enum Head {
   OpcodeMask = 0xff,
   Barrier = 0x100,

@@ -94,9 +94,9 @@ export function epilogue(p: usize, row: i32, rows: i32, column: i32, columns: i3
 }
 
 /** Packs rows [row, row + rows) x k of block k0 of A. */
-function packA(p: usize, row: i32, rows: i32, k0: i32, k: i32, target: usize): void {
+function packA(p: usize, images: bool, row: i32, rows: i32, k0: i32, k: i32, target: usize): void {
   const flags = word(p, Gemm.Flags);
-  if (flags & GemmFlag.Patches) {
+  if (images && flags & GemmFlag.Patches) {
     if (flags & GemmFlag.TransposedA) packPatchColumns(p, row, rows, k0, k, target);
     else packPatches(p, row, rows, k0, k, target);
     return;
@@ -111,11 +111,11 @@ function packA(p: usize, row: i32, rows: i32, k0: i32, k: i32, target: usize): v
 }
 
 /** Packs k of block k0 x columns [column, column + columns) of B. */
-function packB(p: usize, column: i32, columns: i32, k0: i32, k: i32, target: usize): void {
+function packB(p: usize, images: bool, column: i32, columns: i32, k0: i32, k: i32, target: usize): void {
   const stride = address(p, Gemm.BStride) << 2;
   const b = address(p, Gemm.B);
   const flags = word(p, Gemm.Flags);
-  if (flags & GemmFlag.TapsOfB) {
+  if (images && flags & GemmFlag.TapsOfB) {
     packTaps(p, b + <usize>column * stride, stride, columns, k0, k, target);
   } else if (flags & GemmFlag.TransposedB) {
     turnPanels(b + (<usize>column * stride + (<usize>k0 << 2)), stride, columns, k, target, (<usize>k) << 5);
@@ -167,7 +167,10 @@ function share(count: i32, most: i32): i32 {
   return (count + parts - 1) / parts;
 }
 
-export function gemm(p: usize): void {
+/** `images` is a constant: without patches of images their code is not in the module. */
+// @ts-ignore: decorator
+@inline
+function product(p: usize, images: bool): void {
   const M = word(p, Gemm.M);
   const N = word(p, Gemm.N);
   const K = word(p, Gemm.K);
@@ -195,16 +198,25 @@ export function gemm(p: usize): void {
   for (let k0 = 0; k0 < K; k0 += kBlock) {
     const k = min<i32>(kBlock, K - k0);
     const add = accumulate || k0 != 0;
-    if (single) packA(p, rowFrom, mBlock, k0, k, a);
+    if (single) packA(p, images, rowFrom, mBlock, k0, k, a);
     for (let column = columnFrom; column < columnTo; column += nBlock) {
       const columns = min<i32>(nBlock, columnTo - column);
-      packB(p, column, columns, k0, k, b);
+      packB(p, images, column, columns, k0, k, b);
       for (let row = rowFrom; row < rowTo; row += mBlock) {
         const rows = min<i32>(mBlock, rowTo - row);
-        if (!single) packA(p, row, rows, k0, k, a);
+        if (!single) packA(p, images, row, rows, k0, k, a);
         block(p, row, rows, column, columns, k, add, a, b, edge);
         if (k0 + k == K) epilogue(p, row, rows, column, columns);
       }
     }
   }
+}
+
+export function gemm(p: usize): void {
+  product(p, false);
+}
+
+/** One of the operands is patches of an image. */
+export function convolution(p: usize): void {
+  product(p, true);
 }

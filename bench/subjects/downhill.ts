@@ -1,11 +1,16 @@
 // downhill itself. Steps run as `fit` runs them (Program.run, then the records are taken), without the copies that `fit`
 // makes when it starts and ends; products and passes are graphs of one operation, compiled as any other.
+
 import { Activation, Op, Optimize, Status } from '../../assembly/tape.ts';
 import type { Encoder } from '../../src/compiler/encode.ts';
 import { Program } from '../../src/compiler/program.ts';
 import { toClasses, toColumn } from '../../src/data/arrays.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import { adam, binaryCrossEntropy, crossEntropy, dense, sequential, sgd, Trainer } from '../../src/index.ts';
+import { activationOps } from '../../src/ops/activations.ts';
+import { elementwiseOps } from '../../src/ops/elementwise.ts';
+import { matmulOps } from '../../src/ops/matmul.ts';
+import { sourceOps } from '../../src/ops/sources.ts';
 import type { Tensor } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { bestBuild } from '../../src/runtime/module.ts';
@@ -97,7 +102,9 @@ function openGemm({ variant, m, n, k }: GemmCase, a: Float32Array, b: Float32Arr
     { shape: transposeA ? [k, m] : [m, k], values: a },
     { shape: transposeB ? [n, k] : [k, n], values: b },
   ];
-  return compile(operands, (graph, [x, y]) => graph.add('matmul', [x!, y!], { transposeA, transposeB }));
+  return compile(operands, (graph, [x, y]) =>
+    graph.add(matmulOps.matmul, [x!, y!], { transposeA, transposeB }),
+  );
 }
 
 const activations: Partial<Record<PassName, Activation>> = {
@@ -119,8 +126,8 @@ function openPass({ name, n }: PassCase, x: Float32Array): KernelRun {
   const kind = activations[name];
   return compile([{ shape: [n], values: x }], (graph, [t]) =>
     kind === undefined
-      ? graph.add('affine', [t!], { scale: 1, offset: 0 })
-      : graph.add('activation', [t!], { kind, alpha: 0 }),
+      ? graph.add(elementwiseOps.affine, [t!], { scale: 1, offset: 0 })
+      : graph.add(activationOps.activation, [t!], { kind, alpha: 0 }),
   );
 }
 
@@ -141,7 +148,7 @@ function compile(
   const graph = new Graph();
   const fixed = new Map<Tensor, number>();
   const tensors = operands.map(({ shape, values }, index) => {
-    const tensor: Tensor = graph.add('parameter', [], { index, shape });
+    const tensor: Tensor = graph.add(sourceOps.parameter, [], { index, shape });
     fixed.set(tensor, place(engine, values));
     return tensor;
   });

@@ -60,6 +60,9 @@ export class Program {
     const { graph, roots, fixed, batch, slots, seed, betas } = options;
     if (slots > MAX_SLOTS) throw new Error(`at most ${MAX_SLOTS - 1} metrics`);
     this.#schedule = schedule(graph, roots);
+    for (const { tensor } of this.#schedule.calls) {
+      if (tensor.rule.family) engine.load(tensor.rule.family);
+    }
     this.#plan = planMemory(this.#schedule, batch, engine.threads, fixed, roots);
     const allocate = (bytes: number): number => {
       const address = engine.arena.allocate(bytes);

@@ -1,8 +1,6 @@
 import { Op } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { OpName } from '../ops/attributes.ts';
-import type { Call, OpRule } from '../ops/rule.ts';
-import { rules } from '../ops/rules.ts';
+import type { Call } from '../ops/rule.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 
 /** Kernel calls in an order that respects their inputs, with what each reads. */
@@ -10,10 +8,6 @@ export interface Schedule {
   readonly calls: readonly Call[];
   /** Inputs and parameters that the calls read. */
   readonly sources: readonly Tensor[];
-}
-
-export function ruleOf(tensor: Tensor): OpRule<OpName> {
-  return rules[tensor.op] as OpRule<OpName>;
 }
 
 /** What a call reads, its epilogue included. */
@@ -52,9 +46,9 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
       made.get(tensor.inputs[0]!)!.second = tensor as unknown as Tensor;
       continue;
     }
-    if (typeof ruleOf(tensor).emit !== 'function') continue;
+    if (typeof tensor.rule.emit !== 'function') continue;
     const call: Call = { tensor, output: tensor, epilogue: {} };
-    if (ruleOf(tensor).epilogue) fuse(call, only);
+    if (tensor.rule.epilogue) fuse(call, only);
     for (let t: Tensor | undefined = call.output; t && t !== tensor; t = t.inputs[0]) made.set(t, call);
     made.set(tensor, call);
     calls.push(call);

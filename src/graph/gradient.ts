@@ -1,6 +1,5 @@
 import { BinaryKind } from '../../assembly/tape.ts';
-import type { OpRule } from '../ops/rule.ts';
-import { rules } from '../ops/rules.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import type { Graph } from './graph.ts';
 
@@ -21,14 +20,19 @@ export function gradients(
     if (!needed.has(tensor)) continue;
     const weight = losses.get(tensor) ?? 1;
     const dy = losses.has(tensor) ? tensor : found.get(tensor);
-    const { gradient } = rules[tensor.op] as OpRule<Tensor['op']>;
+    const { gradient } = tensor.rule;
     if (!dy || gradient === 'none') continue;
     for (const [of, whole] of gradient(graph, tensor, dy)) {
       if (!needed.has(of)) continue;
       const d =
-        weight === 1 ? whole : graph.add('affine', [whole], { scale: weight, offset: 0 }, tensor.layer);
+        weight === 1
+          ? whole
+          : graph.add(elementwiseOps.affine, [whole], { scale: weight, offset: 0 }, tensor.layer);
       const before = found.get(of);
-      found.set(of, before ? graph.add('binary', [before, d], { kind: BinaryKind.Add }, of.layer) : d);
+      found.set(
+        of,
+        before ? graph.add(elementwiseOps.binary, [before, d], { kind: BinaryKind.Add }, of.layer) : d,
+      );
     }
   }
   return wanted.map((tensor) => found.get(tensor));

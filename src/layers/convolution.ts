@@ -1,6 +1,7 @@
 import { integer, knownKeys } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { ConvolutionAttributes } from '../ops/attributes.ts';
+import { convolutionOps } from '../ops/convolution.ts';
 import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
 import {
   biasAndActivation,
@@ -101,7 +102,7 @@ function convolutionLayer(
       return kernelAndBias(kernel, { shape: [...size, perGroup, filters], ...fans }, filters);
     },
     call(x, { graph, parameters: [weights, bias] }) {
-      const y = graph.add('convolution', [x, weights!], geometry(x.shape, graph.layer));
+      const y = graph.add(convolutionOps.convolution, [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
   });
@@ -175,7 +176,7 @@ function transposedLayer(
       return kernelAndBias(kernel, { shape: [...size, filters, channels], ...fans }, filters);
     },
     call(x, { graph, parameters: [weights, bias] }) {
-      const y = graph.add('convolutionInput', [x, weights!], geometry(x.shape, graph.layer));
+      const y = graph.add(convolutionOps.convolutionInput, [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
   });

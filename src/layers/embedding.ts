@@ -1,5 +1,6 @@
 import { flag, integer, knownKeys } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import { embeddingOps } from '../ops/embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
@@ -65,7 +66,7 @@ export function embedding(
             'make it the first layer of the model',
         );
       }
-      return graph.add('embedding', [x, table!], {});
+      return graph.add(embeddingOps.embedding, [x, table!], {});
     },
   });
 }

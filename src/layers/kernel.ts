@@ -1,5 +1,6 @@
 import { flag } from '../checks.ts';
 import type { Graph } from '../graph/graph.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
@@ -103,6 +104,6 @@ export function biasAndActivation(
   bias: Tensor | undefined,
   config: KernelConfig,
 ): Tensor {
-  const sum: Tensor = bias ? graph.add('biasAdd', [y, bias], {}) : y;
+  const sum: Tensor = bias ? graph.add(elementwiseOps.biasAdd, [y, bias], {}) : y;
   return applyActivation(graph, sum, config.activation);
 }

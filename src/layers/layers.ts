@@ -1,5 +1,8 @@
 import { dimensions, flag, integer, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
+import { matmulOps } from '../ops/matmul.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { lastOf, showShape, type Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
@@ -148,8 +151,8 @@ export function dense(units: number, options: DenseOptions = {}): CallableLayer 
       return useBias ? [kernel, bias] : [kernel];
     },
     call(x, { graph, parameters: [kernel, bias] }) {
-      let y: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
-      if (bias) y = graph.add('biasAdd', [y, bias], {});
+      let y: Tensor = graph.add(matmulOps.matmul, [x, kernel!], { transposeA: false, transposeB: false });
+      if (bias) y = graph.add(elementwiseOps.biasAdd, [y, bias], {});
       return applyActivation(graph, y, activation);
     },
   });
@@ -187,7 +190,7 @@ export function dropout(rate: number, options: LayerOptions = {}): CallableLayer
     config: { rate },
     parameters: () => [],
     call: (x, { graph, training, stream }) =>
-      training && rate > 0 ? graph.add('dropout', [x], { rate, stream }) : x,
+      training && rate > 0 ? graph.add(elementwiseOps.dropout, [x], { rate, stream }) : x,
   });
 }
 
@@ -201,7 +204,7 @@ export function flatten(options: LayerOptions = {}): CallableLayer {
     parameters: () => [],
     call: (x, { graph }) => {
       const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
-      return x.shape.length === 2 ? x : graph.add('reshape', [x], { shape: [size] });
+      return x.shape.length === 2 ? x : graph.add(sourceOps.reshape, [x], { shape: [size] });
     },
   });
 }
@@ -230,7 +233,7 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): C
             `they do not fill the shape [batch, ${shape.join(', ')}]`,
         );
       }
-      return graph.add('reshape', [x], { shape: complete });
+      return graph.add(sourceOps.reshape, [x], { shape: complete });
     },
   });
 }
@@ -248,14 +251,17 @@ export function rescaling(scale: number, options: LayerOptions & { offset?: numb
     name: layerName(options, 'rescaling'),
     config: { scale, offset },
     parameters: () => [],
-    call: (x, { graph }) => graph.add('affine', [x], { scale, offset }),
+    call: (x, { graph }) => graph.add(elementwiseOps.affine, [x], { scale, offset }),
   });
 }
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** How each type of layer is made again from a file. Options are checked by the functions themselves. */
-const types: { readonly [type: string]: (config: Config) => Layer } = {
+/**
+ * How each type of layer is made again from a file. A function, so that a page that loads no files has only the layers
+ * that it uses. Options are checked by the functions themselves.
+ */
+const types = (): { readonly [type: string]: (config: Config) => Layer } => ({
   dense: ({ units, ...options }) => dense(units as number, options as DenseOptions),
   activation: ({ activation: kind, ...options }) =>
     activation(kind as ActivationLike, options as LayerOptions),
@@ -285,7 +291,7 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
   embedding: ({ inputDim, outputDim, ...options }) =>
     embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
-};
+});
 
 /** Makes a layer from `{ type, name, ...config }`. */
 export function layerFromConfig(value: unknown): Layer {
@@ -293,5 +299,5 @@ export function layerFromConfig(value: unknown): Layer {
     throw new UsageError(`a layer must be an object, got ${show(value)}`);
   }
   const { type, ...config } = value as Config;
-  return named(types, type, 'layer type')(config);
+  return named(types(), type, 'layer type')(config);
 }

@@ -1,4 +1,6 @@
 import { knownKeys } from '../checks.ts';
+import { poolingOps } from '../ops/pooling.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
@@ -43,7 +45,7 @@ function poolingLayer(
     },
     call: (x, { graph }) => {
       const where = windows(x.shape, poolSize, strides, ones, padding, graph.layer);
-      return graph.add('pool', [x], { ...where, mean }) as unknown as Tensor;
+      return graph.add(poolingOps.pool, [x], { ...where, mean }) as unknown as Tensor;
     },
   });
 }
@@ -92,8 +94,8 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
       const size: Shape = x.shape.slice(1, -1);
       const ones = size.map(() => 1);
       const where = windows(x.shape, size, ones, ones, 'valid', graph.layer);
-      const y = graph.add('pool', [x], { ...where, taps: triple(size, 1), mean });
-      return graph.add('reshape', [y as unknown as Tensor], { shape: [lastOf(x.shape)] });
+      const y = graph.add(poolingOps.pool, [x], { ...where, taps: triple(size, 1), mean });
+      return graph.add(sourceOps.reshape, [y as unknown as Tensor], { shape: [lastOf(x.shape)] });
     },
   });
 }

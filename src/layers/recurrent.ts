@@ -1,7 +1,9 @@
 import { Cell } from '../../assembly/tape.ts';
 import { flag, integer, knownKeys } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import { CELLS } from '../ops/recurrent.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
+import { matmulOps } from '../ops/matmul.ts';
+import { CELLS, recurrentOps } from '../ops/recurrent.ts';
 import { BATCH, showShape, type Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
@@ -242,11 +244,11 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
       ];
     },
     call(x, { graph, parameters: [kernel, recurrentKernel, bias] }) {
-      let z: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
+      let z: Tensor = graph.add(matmulOps.matmul, [x, kernel!], { transposeA: false, transposeB: false });
       const inside = bias && cell === Cell.Gru;
-      if (bias && !inside) z = graph.add('biasAdd', [z, bias], {});
+      if (bias && !inside) z = graph.add(elementwiseOps.biasAdd, [z, bias], {});
       const order = { sequences: returnSequences, backwards: goBackwards, reversed: goBackwards };
-      return graph.add('recurrence', [z, recurrentKernel!, ...(inside ? [bias] : [])], {
+      return graph.add(recurrentOps.recurrence, [z, recurrentKernel!, ...(inside ? [bias] : [])], {
         ...attributes,
         ...order,
       });

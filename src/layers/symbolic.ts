@@ -1,6 +1,7 @@
 import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { BATCH, type Shape, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
 import type { CallContext, Layer, MergeLayer, ParameterSpec } from './layer.ts';
 
@@ -123,10 +124,10 @@ function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name
   const shapes = inputs.map(({ shape }) => shape);
   const xs = inputs.map(({ shape, source }, i) => {
     const type = indicesOf(layer, i) !== undefined && !source.layer ? 'i32' : 'f32';
-    return graph.add('input', [], { name: 'x', shape: shape.slice(1), type });
+    return graph.add(sourceOps.input, [], { name: 'x', shape: shape.slice(1), type });
   });
   const parameters = specsOf(layer, shapes, name).map(({ spec: { shape } }, index) =>
-    graph.add('parameter', [], { index, shape }),
+    graph.add(sourceOps.parameter, [], { index, shape }),
   );
   const tracing = {
     ...{ graph, parameters, training: false },

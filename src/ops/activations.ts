@@ -14,14 +14,17 @@ export function derivesFromInput(kind: Activation): boolean {
   return FROM_INPUT.has(kind);
 }
 
-export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad'> = {
+export const activationOps: Rules<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad'> = {
   activation: {
+    name: 'activation',
     shape: ([x]) => x!.shape,
     // dx = dy · f'
     gradient: (tracer, tensor, dy) => {
       const x = tensor.inputs[0]!;
       const reference: Tensor = derivesFromInput(tensor.attributes.kind) ? x : (tensor as unknown as Tensor);
-      return [[x, tracer.add('activationGrad', [dy, reference], tensor.attributes, tensor.layer)]];
+      return [
+        [x, tracer.add(activationOps.activationGrad, [dy, reference], tensor.attributes, tensor.layer)],
+      ];
     },
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -43,6 +46,7 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
   },
 
   activationGrad: {
+    name: 'activationGrad',
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
@@ -66,11 +70,14 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
   },
 
   softmax: {
+    name: 'softmax',
     shape: ([x]) => x!.shape,
     // softmax: dx = y (dy - sum(dy y)); log-softmax: dx = dy - e^y sum(dy)
     gradient: (tracer, tensor, dy) => {
       const y = tensor as unknown as Tensor;
-      return [[tensor.inputs[0]!, tracer.add('softmaxGrad', [dy, y], tensor.attributes, tensor.layer)]];
+      return [
+        [tensor.inputs[0]!, tracer.add(activationOps.softmaxGrad, [dy, y], tensor.attributes, tensor.layer)],
+      ];
     },
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -92,6 +99,7 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
   },
 
   softmaxGrad: {
+    name: 'softmaxGrad',
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,

@@ -1,4 +1,5 @@
 import { Gemm, GemmFlag, Op, Patch } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { ConvolutionAttributes, Triple } from './attributes.ts';
 import { gemmScratchBytes } from './matmul.ts';
 import type { Call, Emitter, Rules, Word } from './rule.ts';
@@ -25,17 +26,19 @@ function check(image: Shape, channels: number, size: Triple, kernel: Shape, fail
   }
 }
 
-export const convolution: Rules<'convolution' | 'convolutionInput' | 'convolutionFilter'> = {
+export const convolutionOps: Rules<'convolution' | 'convolutionInput' | 'convolutionFilter'> = {
   // y[o, f] = sum over taps t and channels c of x[o · stride + t · dilation - before, c] w[t, c, f]
   convolution: {
+    name: 'convolution',
+    family: families.spatial,
     shape: ([x, w], { image, grid, groups }, fail) => {
       const { perGroup, filters } = channelsOf(w!.shape);
       check(x!.shape, perGroup * groups, image, w!.shape, fail);
       return [BATCH, ...spatial(grid, x!.shape.length - 2), filters];
     },
     gradient: (tracer, { inputs: [x, w], attributes, layer }, dy) => [
-      [x!, tracer.add('convolutionInput', [dy, w!], attributes, layer)],
-      [w!, tracer.add('convolutionFilter', [x!, dy], attributes, layer)],
+      [x!, tracer.add(convolutionOps.convolutionInput, [dy, w!], attributes, layer)],
+      [w!, tracer.add(convolutionOps.convolutionFilter, [x!, dy], attributes, layer)],
     ],
     epilogue: true,
     workspace: (tensor, batch) => gemmScratchBytes(forwardSize(tensor, batch)),
@@ -57,14 +60,16 @@ export const convolution: Rules<'convolution' | 'convolutionInput' | 'convolutio
 
   // dx[i, c] = sum over taps and filters of dy[(i + before - t · dilation) / stride, f] w[t, c, f], where that is whole
   convolutionInput: {
+    name: 'convolutionInput',
+    family: families.spatial,
     shape: ([dy, w], { image, grid, groups }, fail) => {
       const { perGroup, filters } = channelsOf(w!.shape);
       check(dy!.shape, filters, grid, w!.shape, fail);
       return [BATCH, ...spatial(image, dy!.shape.length - 2), perGroup * groups];
     },
     gradient: (tracer, { inputs: [dy, w], attributes, layer }, dx) => [
-      [dy!, tracer.add('convolution', [dx, w!], attributes, layer)],
-      [w!, tracer.add('convolutionFilter', [dx, dy!], attributes, layer)],
+      [dy!, tracer.add(convolutionOps.convolution, [dx, w!], attributes, layer)],
+      [w!, tracer.add(convolutionOps.convolutionFilter, [dx, dy!], attributes, layer)],
     ],
     epilogue: true,
     workspace: (tensor, batch) => gemmScratchBytes(inputSize(tensor, batch)),
@@ -86,6 +91,8 @@ export const convolution: Rules<'convolution' | 'convolutionInput' | 'convolutio
 
   // dw[t, c, f] = sum over positions o of x[o · stride + t · dilation - before, c] dy[o, f]
   convolutionFilter: {
+    name: 'convolutionFilter',
+    family: families.spatial,
     shape: ([x, dy], { taps, groups }) => {
       const channels = lastOf(x!.shape) / groups;
       return [...spatial(taps, x!.shape.length - 2), channels, lastOf(dy!.shape)];

@@ -2,8 +2,9 @@ import { Affine, BiasAdd, Binary, BinaryKind, Dropout, Op, SumRows } from '../..
 import type { Rules } from './rule.ts';
 import { lastOf, sameShape, showShape, type Tensor } from './tensor.ts';
 
-export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
+export const elementwiseOps: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
   biasAdd: {
+    name: 'biasAdd',
     shape: ([x, bias], _, fail) => {
       if (bias!.shape.length !== 1 || bias!.shape[0] !== lastOf(x!.shape)) {
         fail(`cannot add a bias of ${showShape(bias!.shape)} to ${showShape(x!.shape)}`);
@@ -13,7 +14,7 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
     // dx = dy, dbias = sum of dy over the rows
     gradient: (tracer, { inputs: [x, bias], layer }, dy) => [
       [x!, dy],
-      [bias!, tracer.add('sumRows', [dy], {}, layer)],
+      [bias!, tracer.add(elementwiseOps.sumRows, [dy], {}, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -35,6 +36,7 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
   },
 
   binary: {
+    name: 'binary',
     shape: ([a, b], _, fail) => {
       if (!sameShape(a!.shape, b!.shape)) {
         fail(`cannot combine ${showShape(a!.shape)} with ${showShape(b!.shape)}`);
@@ -47,12 +49,12 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
       if (kind === BinaryKind.Subtract) {
         return [
           [a!, dy],
-          [b!, tracer.add('affine', [dy], { scale: -1, offset: 0 }, layer)],
+          [b!, tracer.add(elementwiseOps.affine, [dy], { scale: -1, offset: 0 }, layer)],
         ];
       }
       return [
-        [a!, tracer.add('binary', [dy, b!], { kind: BinaryKind.Multiply }, layer)],
-        [b!, tracer.add('binary', [dy, a!], { kind: BinaryKind.Multiply }, layer)],
+        [a!, tracer.add(elementwiseOps.binary, [dy, b!], { kind: BinaryKind.Multiply }, layer)],
+        [b!, tracer.add(elementwiseOps.binary, [dy, a!], { kind: BinaryKind.Multiply }, layer)],
       ];
     },
     inPlace: true,
@@ -75,10 +77,11 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
   },
 
   affine: {
+    name: 'affine',
     shape: ([x]) => x!.shape,
     // d(scale x + offset) = scale dx
     gradient: (tracer, { inputs: [x], attributes: { scale }, layer }, dy) => [
-      [x!, tracer.add('affine', [dy], { scale, offset: 0 }, layer)],
+      [x!, tracer.add(elementwiseOps.affine, [dy], { scale, offset: 0 }, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -100,6 +103,7 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
   },
 
   sumRows: {
+    name: 'sumRows',
     shape: ([x]) => [lastOf(x!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -120,10 +124,11 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
   },
 
   dropout: {
+    name: 'dropout',
     shape: ([x]) => x!.shape,
     // the same mask, computed again from the counter
     gradient: (tracer, { inputs: [x], attributes, layer }, dy) => [
-      [x!, tracer.add('dropout', [dy], attributes, layer)],
+      [x!, tracer.add(elementwiseOps.dropout, [dy], attributes, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {

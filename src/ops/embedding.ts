@@ -1,13 +1,16 @@
 import { Embedding, EmbeddingGrad, Op } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { Rules } from './rule.ts';
 import { lastOf, type Tensor } from './tensor.ts';
 
-export const embedding: Rules<'embedding' | 'embeddingGrad'> = {
+export const embeddingOps: Rules<'embedding' | 'embeddingGrad'> = {
   embedding: {
+    name: 'embedding',
+    family: families.tensors,
     shape: ([indices, table]) => [...indices!.shape, lastOf(table!.shape)],
     // dtable = the sum of dy over the places of each index
     gradient: (tracer, { inputs: [indices, table], layer }, dy) => [
-      [table!, tracer.add('embeddingGrad', [dy, indices!], { rows: table!.shape[0]! }, layer)],
+      [table!, tracer.add(embeddingOps.embeddingGrad, [dy, indices!], { rows: table!.shape[0]! }, layer)],
     ],
     emit: (e, { tensor, output }) => {
       const [indices, table] = tensor.inputs as [Tensor, Tensor];
@@ -28,6 +31,8 @@ export const embedding: Rules<'embedding' | 'embeddingGrad'> = {
   },
 
   embeddingGrad: {
+    name: 'embeddingGrad',
+    family: families.tensors,
     shape: ([dy], { rows }) => [rows, lastOf(dy!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {

@@ -18,7 +18,7 @@ function lossGradient(tracer: Tracer, tensor: Tensor<LossOp>): Gradients {
   const prediction = tensor.inputs[0]!;
   const form = 'form' in tensor.attributes ? tensor.attributes.form : LossForm.Logits;
   const of = form === LossForm.Sigmoid ? prediction.inputs[0]! : prediction;
-  return [[of, tracer.add('lossGradient', [tensor as unknown as Tensor], {}, tensor.layer)]];
+  return [[of, tracer.add(lossOps.lossGradient, [tensor as unknown as Tensor], {}, tensor.layer)]];
 }
 
 /**
@@ -71,8 +71,9 @@ function classTargets(inputs: readonly Tensor[], { sparse }: { sparse: boolean }
   return x.shape.slice(0, -1);
 }
 
-export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'> = {
+export const lossOps: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'> = {
   meanSquaredError: {
+    name: 'meanSquaredError',
     shape: sameAsTarget,
     // d (x - t)² = 2 (x - t)
     gradient: lossGradient,
@@ -83,6 +84,7 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   binaryCrossEntropy: {
+    name: 'binaryCrossEntropy',
     shape: sameAsTarget,
     // on logits sigmoid(x) - t; on probabilities (q - t) / (q (1 - q))
     gradient: lossGradient,
@@ -98,6 +100,7 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   softmaxCrossEntropy: {
+    name: 'softmaxCrossEntropy',
     shape: classTargets,
     // softmax(x) - onehot(t)
     gradient: lossGradient,
@@ -111,12 +114,14 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   lossGradient: {
+    name: 'lossGradient',
     shape: ([loss]) => loss!.inputs[0]!.shape,
     gradient: 'none',
     emit: 'none',
   },
 
   classHits: {
+    name: 'classHits',
     shape: classTargets,
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -139,6 +144,7 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   binaryHits: {
+    name: 'binaryHits',
     shape: sameAsTarget,
     gradient: 'none',
     emit: (e, { tensor, output }) => {

@@ -1,4 +1,5 @@
 import { CopyRows, Maximum, MaximumGrad, Op, RowDot, ScaleRows } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
 
@@ -51,8 +52,10 @@ function same(
   };
 }
 
-export const merge: Rules<Merge> = {
+export const mergeOps: Rules<Merge> = {
   concatenate: {
+    name: 'concatenate',
+    family: families.tensors,
     shape: (inputs, { axis }, fail) => {
       const [head] = inputs as [Tensor];
       if (axis < 1 || axis >= head.shape.length) {
@@ -77,7 +80,7 @@ export const merge: Rules<Merge> = {
       return inputs.map((input) => {
         const size = input.shape[axis]!;
         from += size;
-        return [input, tracer.add('slice', [dy], { axis, from: from - size, size }, layer)];
+        return [input, tracer.add(mergeOps.slice, [dy], { axis, from: from - size, size }, layer)];
       });
     },
     emit: (e, { tensor, output }) => {
@@ -91,6 +94,8 @@ export const merge: Rules<Merge> = {
   },
 
   slice: {
+    name: 'slice',
+    family: families.tensors,
     shape: ([x], { axis, from, size }, fail) => {
       const there = x!.shape[axis] ?? 0;
       if (axis < 1 || from + size > there) {
@@ -106,11 +111,13 @@ export const merge: Rules<Merge> = {
   },
 
   maximum: {
+    name: 'maximum',
+    family: families.tensors,
     shape: same('maximum'),
     // da = dy where a > b, db = dy where b > a; halves where they are equal
     gradient: (tracer, { inputs: [a, b], layer }, dy) => [
-      [a!, tracer.add('maximumGrad', [dy, a!, b!], {}, layer)],
-      [b!, tracer.add('maximumGrad', [dy, b!, a!], {}, layer)],
+      [a!, tracer.add(mergeOps.maximumGrad, [dy, a!, b!], {}, layer)],
+      [b!, tracer.add(mergeOps.maximumGrad, [dy, b!, a!], {}, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -131,6 +138,8 @@ export const merge: Rules<Merge> = {
   },
 
   maximumGrad: {
+    name: 'maximumGrad',
+    family: families.tensors,
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
@@ -153,11 +162,13 @@ export const merge: Rules<Merge> = {
   },
 
   rowDot: {
+    name: 'rowDot',
+    family: families.tensors,
     shape: (inputs, _, fail) => [...same('dot')(inputs, _, fail).slice(0, -1), 1],
     // da = dy b, db = dy a
     gradient: (tracer, { inputs: [a, b], layer }, dy) => [
-      [a!, tracer.add('scaleRows', [b!, dy], {}, layer)],
-      [b!, tracer.add('scaleRows', [a!, dy], {}, layer)],
+      [a!, tracer.add(mergeOps.scaleRows, [b!, dy], {}, layer)],
+      [b!, tracer.add(mergeOps.scaleRows, [a!, dy], {}, layer)],
     ],
     emit: (e, { tensor, output }) => {
       const [a, b] = tensor.inputs as [Tensor, Tensor];
@@ -178,6 +189,8 @@ export const merge: Rules<Merge> = {
   },
 
   scaleRows: {
+    name: 'scaleRows',
+    family: families.tensors,
     shape: ([x]) => x!.shape,
     gradient: 'none',
     inPlace: true,

@@ -8,7 +8,9 @@ import {
   Op,
   ScaleGrad,
 } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { GroupAttributes } from './attributes.ts';
+import { elementwiseOps } from './elementwise.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { BATCH, lastOf, type Shape, sizeOf, type Tensor } from './tensor.ts';
 
@@ -31,10 +33,12 @@ function statisticsShape(x: Tensor, { over, groupSize }: GroupAttributes): Shape
   return over === 'batch' ? [PLANES, groups] : [BATCH, PLANES, groups];
 }
 
-export const normalize: Rules<
+export const normalizeOps: Rules<
   'moments' | 'movingMoments' | 'movingAverage' | 'normalize' | 'normalizeGrad' | 'scaleGrad'
 > = {
   moments: {
+    name: 'moments',
+    family: families.tensors,
     shape: ([x], attributes) => statisticsShape(x!, attributes),
     // that of `normalize` goes through the statistics
     gradient: 'none',
@@ -61,6 +65,8 @@ export const normalize: Rules<
   },
 
   movingMoments: {
+    name: 'movingMoments',
+    family: families.tensors,
     shape: ([mean]) => [PLANES, lastOf(mean!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -82,6 +88,8 @@ export const normalize: Rules<
   },
 
   movingAverage: {
+    name: 'movingAverage',
+    family: families.tensors,
     shape: ([old]) => old!.shape,
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -106,12 +114,14 @@ export const normalize: Rules<
   },
 
   normalize: {
+    name: 'normalize',
+    family: families.tensors,
     shape: ([x]) => x!.shape,
     gradient: (tracer, { inputs, attributes, layer }, dy) => {
       const [x, statistics] = inputs as readonly [Tensor, Tensor];
       const { gamma, beta } = factors(inputs, attributes);
       const dx = tracer.add(
-        'normalizeGrad',
+        normalizeOps.normalizeGrad,
         [dy, x, statistics, ...(gamma ? [gamma] : [])],
         attributes,
         layer,
@@ -119,8 +129,10 @@ export const normalize: Rules<
       // dgamma = sum of dy (x - mean) / sqrt(variance + epsilon), dbeta = sum of dy, over the rows
       return [
         [x, dx],
-        ...(gamma ? [[gamma, tracer.add('scaleGrad', [dy, x, statistics], attributes, layer)] as const] : []),
-        ...(beta ? [[beta, tracer.add('sumRows', [dy], {}, layer)] as const] : []),
+        ...(gamma
+          ? [[gamma, tracer.add(normalizeOps.scaleGrad, [dy, x, statistics], attributes, layer)] as const]
+          : []),
+        ...(beta ? [[beta, tracer.add(elementwiseOps.sumRows, [dy], {}, layer)] as const] : []),
       ];
     },
     inPlace: true,
@@ -149,6 +161,8 @@ export const normalize: Rules<
   },
 
   normalizeGrad: {
+    name: 'normalizeGrad',
+    family: families.tensors,
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
@@ -177,6 +191,8 @@ export const normalize: Rules<
   },
 
   scaleGrad: {
+    name: 'scaleGrad',
+    family: families.tensors,
     shape: ([dy]) => [lastOf(dy!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {

@@ -10,6 +10,7 @@ import {
   RecurrentFlag,
   SumRows,
 } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { OpName, RecurrenceAttributes } from './attributes.ts';
 import { type Dimensions, gemmScratchBytes, isThin } from './matmul.ts';
 import type { Emitter, Rules, Span } from './rule.ts';
@@ -119,16 +120,20 @@ function kernelParts(tensor: Tensor<'recurrentKernelGrad'>, batch: number): read
   return [part(saved - 1, 0, columns)];
 }
 
-export const recurrent: Rules<
+export const recurrentOps: Rules<
   'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernelGrad' | 'recurrentBiasGrad'
 > = {
   secondResult: {
+    name: 'secondResult',
+    family: families.sequence,
     shape: (_, { shape }) => [BATCH, ...shape],
     gradient: 'none',
     emit: 'none',
   },
 
   recurrence: {
+    name: 'recurrence',
+    family: families.sequence,
     shape: ([z, kernel, bias], { cell, sequences }, fail) => {
       const units = kernel!.shape[0]!;
       const columns = CELLS[cell].gates * units;
@@ -148,12 +153,17 @@ export const recurrent: Rules<
       const units = kernel.shape[0]!;
       const time = z.shape[1]!;
       const second = (of: Tensor<OpName>, columns: number): Tensor =>
-        tracer.add('secondResult', [of], { shape: [time, columns] }, layer) as unknown as Tensor;
+        tracer.add(recurrentOps.secondResult, [of], { shape: [time, columns] }, layer) as unknown as Tensor;
       const saved = second(tensor as unknown as Tensor, CELLS[cell].saved * savedStride(units));
-      const dz = tracer.add('recurrenceGrad', [dy, saved, kernel], attributes, layer) as unknown as Tensor;
+      const dz = tracer.add(
+        recurrentOps.recurrenceGrad,
+        [dy, saved, kernel],
+        attributes,
+        layer,
+      ) as unknown as Tensor;
       const inner = cell === Cell.Gru ? second(dz, CELLS[cell].gates * units) : dz;
-      const kernelGrad = tracer.add('recurrentKernelGrad', [saved, inner], { cell }, layer);
-      const biasGrad = bias && tracer.add('recurrentBiasGrad', [dz, inner], {}, layer);
+      const kernelGrad = tracer.add(recurrentOps.recurrentKernelGrad, [saved, inner], { cell }, layer);
+      const biasGrad = bias && tracer.add(recurrentOps.recurrentBiasGrad, [dz, inner], {}, layer);
       return [[z, dz], [kernel, kernelGrad], ...(bias && biasGrad ? [[bias, biasGrad] as const] : [])];
     },
     workspace: ({ inputs, attributes }, batch) => scratchBytes(batch, inputs[1]!.shape[0]!, attributes.cell),
@@ -175,6 +185,8 @@ export const recurrent: Rules<
   },
 
   recurrenceGrad: {
+    name: 'recurrenceGrad',
+    family: families.sequence,
     shape: ([, saved, kernel]) => [BATCH, saved!.shape[1]!, kernel!.shape[1]!],
     gradient: 'none',
     workspace: ({ inputs, attributes }, batch) => scratchBytes(batch, inputs[2]!.shape[0]!, attributes.cell),
@@ -190,6 +202,8 @@ export const recurrent: Rules<
   },
 
   recurrentKernelGrad: {
+    name: 'recurrentKernelGrad',
+    family: families.sequence,
     shape: ([, dz], { cell }) => [lastOf(dz!.shape) / CELLS[cell].gates, lastOf(dz!.shape)],
     gradient: 'none',
     workspace: (tensor, batch) =>
@@ -229,6 +243,8 @@ export const recurrent: Rules<
   },
 
   recurrentBiasGrad: {
+    name: 'recurrentBiasGrad',
+    family: families.sequence,
     shape: ([dz]) => [2, lastOf(dz!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {

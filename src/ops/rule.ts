@@ -1,13 +1,14 @@
 import type { Op } from '../../assembly/tape.ts';
+import type { Family } from '../runtime/families.ts';
 import type { OpAttributes, OpName } from './attributes.ts';
 import type { ElementType, Shape, Tensor } from './tensor.ts';
 
 /** Where gradient rules make tensors. */
 export interface Tracer {
   add<K extends OpName>(
-    op: K,
+    op: OpRule<K>,
     inputs: readonly Tensor[],
-    attributes: OpAttributes[K],
+    attributes: OpAttributes[NoInfer<K>],
     layer?: string,
   ): Tensor<K>;
 }
@@ -55,7 +56,11 @@ export interface Emitter {
   emit(op: Op, fields: Readonly<Record<number, Word>>, length: number, reads: Span[], writes: Span[]): void;
 }
 
-export interface OpRule<K extends OpName> {
+/** An operation: its name and everything that is known of it. */
+export interface OpRule<K extends OpName = OpName> {
+  readonly name: K;
+  /** The part of the numeric core that has its kernels; undefined: the part that is always there. */
+  readonly family?: Family;
   /** The result's shape; `fail` throws an error that names the layer. */
   shape(inputs: readonly Tensor[], attributes: OpAttributes[K], fail: (message: string) => never): Shape;
   type?(attributes: OpAttributes[K]): ElementType;

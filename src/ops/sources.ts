@@ -2,8 +2,9 @@ import type { Rules } from './rule.ts';
 import { BATCH, showShape, sizeOf } from './tensor.ts';
 
 /** What lies in the arena before a program runs, and other views of it. */
-export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
+export const sourceOps: Rules<'input' | 'parameter' | 'reshape'> = {
   input: {
+    name: 'input',
     shape: (_, { shape }) => [BATCH, ...shape],
     type: ({ type }) => type,
     gradient: 'none',
@@ -11,12 +12,14 @@ export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
   },
 
   parameter: {
+    name: 'parameter',
     shape: (_, { shape }) => shape,
     gradient: 'none',
     emit: 'none',
   },
 
   reshape: {
+    name: 'reshape',
     shape: ([x], { shape }, fail) => {
       const [from, to] = [sizeOf(x!.shape, 1), sizeOf(shape, 1)];
       if (from !== to) {
@@ -29,7 +32,7 @@ export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
     },
     // dx = dy in the shape of x
     gradient: (tracer, { inputs: [x] }, dy) => [
-      [x!, tracer.add('reshape', [dy], { shape: x!.shape.slice(1) }, x!.layer)],
+      [x!, tracer.add(sourceOps.reshape, [dy], { shape: x!.shape.slice(1) }, x!.layer)],
     ],
     emit: 'alias',
   },

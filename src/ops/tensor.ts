@@ -1,4 +1,5 @@
 import type { OpAttributes, OpName } from './attributes.ts';
+import type { OpRule } from './rule.ts';
 
 /** The first dimension of everything that depends on the batch: its size is known when a program is encoded. */
 export const BATCH = -1;
@@ -12,6 +13,7 @@ export type ElementType = 'f32' | 'i32';
 export interface Tensor<K extends OpName = OpName> {
   readonly id: number;
   readonly op: K;
+  readonly rule: OpRule;
   readonly inputs: readonly Tensor[];
   readonly attributes: OpAttributes[K];
   readonly shape: Shape;

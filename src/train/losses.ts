@@ -3,6 +3,7 @@ import { flag, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { LossAttributes, LossOp } from '../ops/attributes.ts';
+import { lossOps } from '../ops/losses.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 
 /** How the losses of rows become one number. */
@@ -129,15 +130,24 @@ export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tens
   const { reduction } = loss;
   switch (loss.name) {
     case 'meanSquaredError':
-      return graph.add('meanSquaredError', [output, target], { reduction });
+      return graph.add(lossOps.meanSquaredError, [output, target], { reduction });
     case 'crossEntropy':
-      return graph.add('softmaxCrossEntropy', [logits, target], { reduction, sparse: target.type === 'i32' });
+      return graph.add(lossOps.softmaxCrossEntropy, [logits, target], {
+        reduction,
+        sparse: target.type === 'i32',
+      });
     case 'binaryCrossEntropy': {
       const onProbabilities = isSigmoid(output) ? LossForm.Sigmoid : LossForm.Probabilities;
       const form = loss.fromLogits ? LossForm.Logits : onProbabilities;
       const [low, high] = loss.clip;
       const zeroClipped = loss.clipGradient === 'zero';
-      return graph.add('binaryCrossEntropy', [logits, target], { reduction, form, low, high, zeroClipped });
+      return graph.add(lossOps.binaryCrossEntropy, [logits, target], {
+        reduction,
+        form,
+        low,
+        high,
+        zeroClipped,
+      });
     }
   }
 }

@@ -1,6 +1,7 @@
 import { knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { lossOps } from '../ops/losses.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { type Loss, logitsOf } from './losses.ts';
 
@@ -77,10 +78,12 @@ export function applyMetric(
     const given = metric.name === 'binaryAccuracy' ? metric.threshold : undefined;
     const onLogits = given === undefined && loss.name === 'binaryCrossEntropy' && loss.fromLogits;
     const hits = onLogits
-      ? graph.add('binaryHits', [logitsOf(loss, output), target], { threshold: 0 })
-      : graph.add('binaryHits', [output, target], { threshold: given ?? 0.5 });
+      ? graph.add(lossOps.binaryHits, [logitsOf(loss, output), target], { threshold: 0 })
+      : graph.add(lossOps.binaryHits, [output, target], { threshold: given ?? 0.5 });
     return { hits, perRow: 1 };
   }
-  const hits = graph.add('classHits', [logitsOf(loss, output), target], { sparse: target.type === 'i32' });
+  const hits = graph.add(lossOps.classHits, [logitsOf(loss, output), target], {
+    sparse: target.type === 'i32',
+  });
   return { hits, perRow: sizeOf(hits.shape, 1) };
 }

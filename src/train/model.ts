@@ -10,6 +10,7 @@ import {
   type SymbolicTensor,
   type Tracing,
 } from '../layers/symbolic.ts';
+import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import type { Architecture, NamedLayer, Port } from './architecture.ts';
@@ -114,14 +115,14 @@ export class Model<Output = Prediction> implements SubModel {
     const graph = new Graph();
     const inputs = this.inputs.map(
       (port): Tensor =>
-        graph.add('input', [], {
+        graph.add(sourceOps.input, [], {
           name: this.inputKey(port),
           shape: port.shape.slice(1),
           type: port.indices === undefined ? 'f32' : 'i32',
         }),
     );
     const parameters = this.layout.list.map((parameter, index) =>
-      graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
+      graph.add(sourceOps.parameter, [], { index, shape: parameter.shape }, parameter.layer),
     );
     let streams = 0;
     const updates = new Map<number, Tensor>();

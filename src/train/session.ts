@@ -11,7 +11,9 @@ import {
 import type { Encoder, Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
 import { gradients } from '../graph/gradient.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import type { Span } from '../ops/rule.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { CheckedDataset, TargetForm } from './dataset.ts';
@@ -199,7 +201,7 @@ export class Session {
       const output = outputs[i]!;
       const form = forms[i]!;
       const shape = output.shape.slice(1);
-      const target = graph.add('input', [], {
+      const target = graph.add(sourceOps.input, [], {
         name: key,
         shape: form === 'classes' ? shape.slice(0, -1) : shape,
         type: form === 'classes' ? 'i32' : 'f32',
@@ -229,7 +231,9 @@ export class Session {
         const { offset, layer } = list[index]!;
         // a place of its own: not another view of a tensor, nor one that has a place already
         const aliased = isOp(tensor, 'reshape') || isOp(tensor, 'lossGradient') || fixed.has(tensor);
-        const result = aliased ? graph.add('affine', [tensor], { scale: 1, offset: 0 }, layer) : tensor;
+        const result = aliased
+          ? graph.add(elementwiseOps.affine, [tensor], { scale: 1, offset: 0 }, layer)
+          : tensor;
         fixed.set(result, this.#gradients + offset * 4);
         roots.push(result);
       }

@@ -1,5 +1,7 @@
 import { Activation, LossForm } from '../../assembly/tape.ts';
+import { activationOps } from '../../src/ops/activations.ts';
 import type { LossAttributes, OpAttributes } from '../../src/ops/attributes.ts';
+import { lossOps } from '../../src/ops/losses.ts';
 import { BATCH, type Shape, type Tensor } from '../../src/ops/tensor.ts';
 import * as activations from '../reference/activations.ts';
 import * as twins from '../reference/losses.ts';
@@ -138,7 +140,10 @@ export const losses: Rows<Names> = {
             forward: activations.sigmoid,
             inverse: (p) => Math.log(p / (1 - p)),
             wrap: (graph, x) =>
-              graph.add('activation', [x], { kind: Activation.Sigmoid, alpha: 0 }) as unknown as Tensor,
+              graph.add(activationOps.activation, [x], {
+                kind: Activation.Sigmoid,
+                alpha: 0,
+              }) as unknown as Tensor,
           },
   },
 
@@ -187,8 +192,8 @@ export const losses: Rows<Names> = {
     gradient: 'none',
     tails: [],
     build: (graph, [x, t]) => {
-      const loss = graph.add('meanSquaredError', [x!, t!], { reduction: 'mean' });
-      return graph.add('lossGradient', [loss as unknown as Tensor], {}) as unknown as Tensor;
+      const loss = graph.add(lossOps.meanSquaredError, [x!, t!], { reduction: 'mean' });
+      return graph.add(lossOps.lossGradient, [loss as unknown as Tensor], {}) as unknown as Tensor;
     },
   },
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rules } from '../../src/ops/rules.ts';
 import { sizeOf } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { builds, engineOf, f32, firstDifference, Machine } from '../kernels/machine.ts';
 import { generator, make, type Numbers } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import type { Operand, Size } from './row.ts';
+import { rules } from './rules.ts';
 import { addCase, resultOf, runCall, runGradient, runGraph } from './run.ts';
 import { type Case, cases } from './table.ts';
 

@@ -1,6 +1,6 @@
 import { Activation, Cell } from '../../assembly/tape.ts';
 import type { RecurrenceAttributes } from '../../src/ops/attributes.ts';
-import { CELLS, savedStride } from '../../src/ops/recurrent.ts';
+import { CELLS, recurrentOps, savedStride } from '../../src/ops/recurrent.ts';
 import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
 import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import * as twins from '../reference/recurrent.ts';
@@ -186,9 +186,13 @@ export const recurrent: Rows<Names> = {
     gradient: 'none',
     tails: [],
     build: (graph, [z, kernel]) => {
-      const y = graph.add('recurrence', [z!, kernel!], variants[0]!.attributes) as unknown as Tensor;
+      const y = graph.add(
+        recurrentOps.recurrence,
+        [z!, kernel!],
+        variants[0]!.attributes,
+      ) as unknown as Tensor;
       const shape = [z!.shape[1]!, CELLS[Cell.Lstm].saved * savedStride(kernel!.shape[0]!)];
-      return graph.add('secondResult', [y], { shape }) as unknown as Tensor;
+      return graph.add(recurrentOps.secondResult, [y], { shape }) as unknown as Tensor;
     },
   },
 };

@@ -1,3 +1,4 @@
+import { sourceOps } from '../../src/ops/sources.ts';
 import { BATCH } from '../../src/ops/tensor.ts';
 import { uniform } from '../reference/numbers.ts';
 import { type Rows, tensor } from './row.ts';
@@ -11,7 +12,7 @@ export const sources: Rows<'input' | 'parameter' | 'reshape'> = {
     forwardBound: () => 'exact',
     gradient: 'none',
     tails: [],
-    build: (graph, _, attributes) => graph.add('input', [], attributes),
+    build: (graph, _, attributes) => graph.add(sourceOps.input, [], attributes),
   },
 
   parameter: {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { LossAttributes } from '../../src/ops/attributes.ts';
-import { rules } from '../../src/ops/rules.ts';
 import { generator, make, type Numbers, sum } from '../reference/numbers.ts';
 import { lossNames, lossSeed } from './losses.ts';
 import type { Size } from './row.ts';
+import { rules } from './rules.ts';
 import { type Case, cases } from './table.ts';
 
 const SIZES: readonly Size[] = [
