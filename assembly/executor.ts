@@ -1,6 +1,7 @@
 import { beta1Power, beta2Power, endStep, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
 import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
+import { depthwise, depthwiseFilter } from './kernels/depthwise';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
 import { embedding, embeddingGrad } from './kernels/embedding';
@@ -155,6 +156,12 @@ function walk(p: usize): bool {
         break;
       case Op.EmbeddingGrad:
         embeddingGrad(p);
+        break;
+      case Op.Depthwise:
+        depthwise(p);
+        break;
+      case Op.DepthwiseFilter:
+        depthwiseFilter(p);
         break;
       default:
         unreachable();

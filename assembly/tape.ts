@@ -54,6 +54,8 @@ export const enum Op {
   ScaleGrad,
   Embedding,
   EmbeddingGrad,
+  Depthwise,
+  DepthwiseFilter,
 }
 
 export const enum Head {
@@ -698,5 +700,50 @@ export const enum EmbeddingGrad {
   Count,
   Rows,
   Columns,
+  Length,
+}
+
+/**
+ * y [Images, Grid, Channels] from x [Images, Source, Channels] and w [Taps, Channels]: the pixel under a tap is
+ * (position · Mul + tap · Step + Offset) / Div in each dimension, 0 where that is outside or not a whole number. The gradient
+ * of w has the same fields, y's gradient as Kernel and w's as Target.
+ */
+export const enum Depthwise {
+  Source = 1,
+  Kernel,
+  Target,
+  /** Address or 0. */
+  Bias,
+  Activation,
+  Alpha,
+  /** y is multiplied by the activation's derivative, taken from here; address or 0. */
+  Reference,
+  Images,
+  Channels,
+  Grid0,
+  Grid1,
+  Grid2,
+  Source0,
+  Source1,
+  Source2,
+  Taps0,
+  Taps1,
+  Taps2,
+  Mul0,
+  Mul1,
+  Mul2,
+  Step0,
+  Step1,
+  Step2,
+  Offset0,
+  Offset1,
+  Offset2,
+  Div0,
+  Div1,
+  Div2,
+  /** Taps from one that meets a whole number to the next. */
+  TapStep0,
+  TapStep1,
+  TapStep2,
   Length,
 }

@@ -138,4 +138,6 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.ScaleGrad]: 'gradient of gamma',
   [Op.Embedding]: 'embedding',
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
+  [Op.Depthwise]: 'depthwise convolution',
+  [Op.DepthwiseFilter]: 'gradient of the depthwise kernel',
 };

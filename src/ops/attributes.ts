@@ -70,6 +70,11 @@ export interface OpAttributes {
   /** Rows of a table, by integers. */
   embedding: Record<never, never>;
   embeddingGrad: { rows: number };
+  /** x [batch, …spatial, channels], kernel [...taps, channels / multiplier, multiplier] */
+  depthwise: DepthwiseAttributes;
+  /** The gradient of its image. */
+  depthwiseInput: DepthwiseAttributes;
+  depthwiseFilter: DepthwiseAttributes;
 }
 
 export type OpName = keyof OpAttributes;
@@ -98,6 +103,12 @@ export interface WindowAttributes {
 export interface ConvolutionAttributes extends WindowAttributes {
   dilations: Triple;
   groups: number;
+}
+
+export interface DepthwiseAttributes extends WindowAttributes {
+  dilations: Triple;
+  /** Last dimension of the kernel; the filters are the same for any. */
+  multiplier: number;
 }
 
 export interface PoolAttributes extends WindowAttributes {

@@ -1,5 +1,6 @@
 import { activations } from './activations.ts';
 import { convolution } from './convolution.ts';
+import { depthwise } from './depthwise.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
@@ -24,4 +25,5 @@ export const rules: Rules = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...depthwise,
 };

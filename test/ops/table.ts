@@ -1,6 +1,7 @@
 import type { OpName } from '../../src/ops/attributes.ts';
 import { activations } from './activations.ts';
 import { convolution, pooling } from './convolution.ts';
+import { depthwise } from './depthwise.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
@@ -24,6 +25,7 @@ const table: Rows<OpName> = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...depthwise,
 };
 
 /** Variants of all operations, where their names do not matter. */
