@@ -20,9 +20,11 @@ import {
   scaleGrad,
 } from './kernels/normalize';
 import { optimize } from './kernels/optimizer';
+import { pad } from './kernels/padding';
 import { pool, poolGrad } from './kernels/pooling';
 import { recurrence, recurrenceGrad } from './kernels/recurrent';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
+import { adaptiveMaximum, resample } from './kernels/resample';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
 import { shuffle } from './random';
@@ -162,6 +164,15 @@ function walk(p: usize): bool {
         break;
       case Op.DepthwiseFilter:
         depthwiseFilter(p);
+        break;
+      case Op.Pad:
+        pad(p);
+        break;
+      case Op.Resample:
+        resample(p);
+        break;
+      case Op.AdaptiveMaximum:
+        adaptiveMaximum(p);
         break;
       default:
         unreachable();

@@ -56,6 +56,9 @@ export const enum Op {
   EmbeddingGrad,
   Depthwise,
   DepthwiseFilter,
+  Pad,
+  Resample,
+  AdaptiveMaximum,
 }
 
 export const enum Head {
@@ -745,5 +748,48 @@ export const enum Depthwise {
   TapStep0,
   TapStep1,
   TapStep2,
+  Length,
+}
+
+/** y [Images, Grid, Channels][i] = x [Images, Source, Channels][i - Before], 0 outside. */
+export const enum Pad {
+  Source = 1,
+  Target,
+  Images,
+  Channels,
+  Source0,
+  Source1,
+  Source2,
+  Grid0,
+  Grid1,
+  Grid2,
+  Before0,
+  Before1,
+  Before2,
+  Length,
+}
+
+export const enum ResampleMode {
+  Mean = 0,
+  Linear = 1,
+  /** The other way: Grid is the size of the image, Source that of the result. */
+  Gradient = 2,
+}
+
+/** x [Images, Source, Channels] in another size, [Images, Grid, Channels]; also AdaptiveMaximum and its gradient. */
+export const enum Resample {
+  Source = 1,
+  Target,
+  /** Of AdaptiveMaximum: dy [Images, Grid, Channels], Target is dx then; address or 0. */
+  Gradient,
+  Mode,
+  Images,
+  Channels,
+  Source0,
+  Source1,
+  Source2,
+  Grid0,
+  Grid1,
+  Grid2,
   Length,
 }

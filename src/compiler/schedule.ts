@@ -140,4 +140,7 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
   [Op.Depthwise]: 'depthwise convolution',
   [Op.DepthwiseFilter]: 'gradient of the depthwise kernel',
+  [Op.Pad]: 'padding',
+  [Op.Resample]: 'resampling',
+  [Op.AdaptiveMaximum]: 'adaptive maximum',
 };

@@ -75,6 +75,14 @@ export interface OpAttributes {
   /** The gradient of its image. */
   depthwiseInput: DepthwiseAttributes;
   depthwiseFilter: DepthwiseAttributes;
+  /** Zeros around an image, or a part of it: y[i] = x[i - before]. */
+  pad: { image: Triple; grid: Triple; before: Triple };
+  /** An image in another size: the means of windows as even as can be (where it grows the nearest pixels), or linear. */
+  resample: ResampleAttributes;
+  resampleGrad: ResampleAttributes;
+  /** The largest of windows as even as can be. */
+  adaptiveMaximum: Omit<ResampleAttributes, 'linear'>;
+  adaptiveMaximumGrad: Omit<ResampleAttributes, 'linear'>;
 }
 
 export type OpName = keyof OpAttributes;
@@ -109,6 +117,13 @@ export interface DepthwiseAttributes extends WindowAttributes {
   dilations: Triple;
   /** Last dimension of the kernel; the filters are the same for any. */
   multiplier: number;
+}
+
+export interface ResampleAttributes {
+  /** Spatial size of the image, and of the result. */
+  image: Triple;
+  grid: Triple;
+  linear: boolean;
 }
 
 export interface PoolAttributes extends WindowAttributes {

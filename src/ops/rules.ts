@@ -9,6 +9,7 @@ import { merge } from './merge.ts';
 import { normalize } from './normalize.ts';
 import { pooling } from './pooling.ts';
 import { recurrent } from './recurrent.ts';
+import { resampling } from './resampling.ts';
 import type { Rules } from './rule.ts';
 import { sources } from './sources.ts';
 
@@ -26,4 +27,5 @@ export const rules: Rules = {
   ...normalize,
   ...embedding,
   ...depthwise,
+  ...resampling,
 };

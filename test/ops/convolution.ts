@@ -105,6 +105,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       const s = sizeOf(attributes, size);
       return times(twin.convolution(magnitudes(x!), magnitudes(w!), s), lengths(s).forward);
     },
+    linear: true,
     gradient: {
       twin: ([x, w], attributes, dy, size) => {
         const s = sizeOf(attributes, size);
@@ -133,6 +134,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       const s = sizeOf(attributes, size);
       return times(twin.convolutionInput(magnitudes(dy!), magnitudes(w!), s), lengths(s).input);
     },
+    linear: true,
     gradient: {
       twin: ([dy, w], attributes, dx, size) => {
         const s = sizeOf(attributes, size);
@@ -195,7 +197,7 @@ function poolShapes(attributes: PoolAttributes, { columns }: Size): { image: Sha
 }
 
 /** Values far enough apart for a central difference not to change which one is the largest. */
-function distinct(random: () => number, count: number): Float32Array {
+export function distinct(random: () => number, count: number): Float32Array {
   const values = Float32Array.from({ length: count }, (_, i) => (i - count / 2) / 16);
   for (let i = count - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
@@ -216,6 +218,7 @@ export const pooling: Rows<'pool' | 'poolGrad'> = {
       attributes.mean
         ? times(twin.pool(magnitudes(x!), attributes, rows, columns), product(attributes.taps) + 2)
         : 'exact',
+    linear: true,
     gradient: {
       twin: ([x], attributes, dy, { rows, columns }) => [
         twin.poolGradient(x!, dy, attributes, rows, columns),

@@ -65,6 +65,7 @@ export const depthwise: Rows<'depthwise' | 'depthwiseInput' | 'depthwiseFilter'>
       const s = sizeOf(attributes, size);
       return times(twin.convolution(magnitudes(x!), magnitudes(w!), s), lengths(s).forward);
     },
+    linear: true,
     gradient: {
       twin: ([x, w], attributes, dy, size) => {
         const s = sizeOf(attributes, size);
@@ -93,6 +94,7 @@ export const depthwise: Rows<'depthwise' | 'depthwiseInput' | 'depthwiseFilter'>
       const s = sizeOf(attributes, size);
       return times(twin.convolutionInput(magnitudes(dy!), magnitudes(w!), s), lengths(s).input);
     },
+    linear: true,
     gradient: {
       twin: ([dy, w], attributes, dx, size) => {
         const s = sizeOf(attributes, size);

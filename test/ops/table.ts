@@ -9,6 +9,7 @@ import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
 import { normalize } from './normalize.ts';
 import { recurrent } from './recurrent.ts';
+import { resampling } from './resampling.ts';
 import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
 
@@ -26,6 +27,7 @@ const table: Rows<OpName> = {
   ...normalize,
   ...embedding,
   ...depthwise,
+  ...resampling,
 };
 
 /** Variants of all operations, where their names do not matter. */
