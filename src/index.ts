@@ -4,6 +4,14 @@ export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
 export { ModelFormatError } from './io/errors.ts';
 export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
 export {
+  adaptiveAveragePooling1d,
+  adaptiveAveragePooling2d,
+  adaptiveAveragePooling3d,
+  adaptiveMaxPooling1d,
+  adaptiveMaxPooling2d,
+  adaptiveMaxPooling3d,
+} from './layers/adaptive.ts';
+export {
   type ConvolutionOptions,
   conv1d,
   conv1dTranspose,
@@ -12,6 +20,14 @@ export {
   conv3d,
   type TransposedOptions,
 } from './layers/convolution.ts';
+export {
+  type DepthwiseOptions,
+  depthwiseConv1d,
+  depthwiseConv2d,
+  type SeparableOptions,
+  separableConv1d,
+  separableConv2d,
+} from './layers/depthwise.ts';
 export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export {
   constant,
@@ -79,6 +95,22 @@ export {
   simpleRnn,
 } from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
+export {
+  type CroppingOptions,
+  cropping1d,
+  cropping2d,
+  cropping3d,
+  type Sides,
+  type UpSampling2dOptions,
+  type UpSamplingOptions,
+  upSampling1d,
+  upSampling2d,
+  upSampling3d,
+  type ZeroPaddingOptions,
+  zeroPadding1d,
+  zeroPadding2d,
+  zeroPadding3d,
+} from './layers/resizing.ts';
 export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
 export type { Padding, Sizes } from './layers/windows.ts';
 export type { Dataset } from './train/dataset.ts';

@@ -1,4 +1,4 @@
-import { dimensions, flag, integer, knownKeys, named, number, show } from '../checks.ts';
+import { dimensions, integer, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { lastOf, showShape, type Tensor } from '../ops/tensor.ts';
 import {
@@ -8,75 +8,37 @@ import {
   applyActivation,
 } from './activations.ts';
 import {
-  type ConvolutionOptions,
-  conv1d,
-  conv1dTranspose,
-  conv2d,
-  conv2dTranspose,
-  conv3d,
-  type TransposedOptions,
-} from './convolution.ts';
-import { type EmbeddingOptions, embedding } from './embedding.ts';
-import { type InitializerLike, initializerConfig } from './initializers.ts';
+  adaptiveAveragePooling1d,
+  adaptiveAveragePooling2d,
+  adaptiveAveragePooling3d,
+  adaptiveMaxPooling1d,
+  adaptiveMaxPooling2d,
+  adaptiveMaxPooling3d,
+} from './adaptive.ts';
+import { conv1d, conv1dTranspose, conv2d, conv2dTranspose, conv3d } from './convolution.ts';
+import { depthwiseConv1d, depthwiseConv2d, separableConv1d, separableConv2d } from './depthwise.ts';
+import { embedding } from './embedding.ts';
+import { biasAndActivation, type KernelOptions, kernelConfig, kernelKeys, kernelsAndBias } from './kernel.ts';
 import type { Layer } from './layer.ts';
 import {
-  type BatchNormalizationOptions,
   batchNormalization,
-  type GroupNormalizationOptions,
   groupNormalization,
   instanceNormalization,
   layerNormalization,
-  type NormalizationOptions,
-  type RmsNormalizationOptions,
   rmsNormalization,
 } from './normalization.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
-import {
-  type GruOptions,
-  gru,
-  type LstmOptions,
-  lstm,
-  type SimpleRnnOptions,
-  simpleRnn,
-} from './recurrent.ts';
-import { type Regularizer, regularizer } from './regularizers.ts';
+import { gru, lstm, simpleRnn } from './recurrent.ts';
+import * as resizing from './resizing.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
-import type { Sizes } from './windows.ts';
 
-export interface DenseOptions extends LayerOptions {
-  /** Default 'linear'. */
-  activation?: ActivationLike;
-  /** Default true. */
-  useBias?: boolean;
-  /** Of the kernel [in, units]. Default 'glorotUniform'. */
-  kernelInitializer?: InitializerLike;
-  /** Of the bias [units]. Default 'zeros'. */
-  biasInitializer?: InitializerLike;
-  /** Penalty on the kernel, part of the reported loss. Default: none. */
-  kernelRegularizer?: Regularizer;
-  /** Penalty on the bias. Default: none. */
-  biasRegularizer?: Regularizer;
+export interface DenseOptions extends LayerOptions, KernelOptions {
   /** Multiplies the learning rate of the kernel, at least 0. Default 1. */
   kernelLearningRateScale?: number;
   /** Multiplies the learning rate of the bias, at least 0. Default 1. */
   biasLearningRateScale?: number;
-  /** False: training leaves the parameters as they are. Default true. */
-  trainable?: boolean;
 }
-
-const denseKeys = [
-  'name',
-  'activation',
-  'useBias',
-  'kernelInitializer',
-  'biasInitializer',
-  'kernelRegularizer',
-  'biasRegularizer',
-  'kernelLearningRateScale',
-  'biasLearningRateScale',
-  'trainable',
-];
 
 /**
  * Fully connected: y = f(x · kernel + bias), over the last axis: x [batch, …, in], kernel [in, units], bias [units],
@@ -87,38 +49,21 @@ const denseKeys = [
 export function dense(units: number, options: DenseOptions = {}): CallableLayer {
   const what = 'dense';
   integer(units, `${what}: units`, 1);
-  knownKeys(options, denseKeys, what);
+  const scales = ['kernelLearningRateScale', 'biasLearningRateScale'] as const;
+  knownKeys(options, ['name', ...kernelKeys(), ...scales], what);
   const name = layerName(options, what);
-  const activation = activationConfig(options.activation ?? 'linear', what);
-  const useBias = flag(options.useBias ?? true, `${what}: useBias`);
-  const trainable = flag(options.trainable ?? true, `${what}: trainable`);
-  const kernelInitializer = initializerConfig(
-    options.kernelInitializer ?? 'glorotUniform',
-    `${what}: kernelInitializer`,
-  );
-  const biasInitializer = initializerConfig(options.biasInitializer ?? 'zeros', `${what}: biasInitializer`);
-  const penalty = (key: 'kernelRegularizer' | 'biasRegularizer'): Regularizer | undefined =>
-    options[key] === undefined ? undefined : regularizer(options[key], `${what}: ${key}`);
-  const kernelRegularizer = penalty('kernelRegularizer');
-  const biasRegularizer = penalty('biasRegularizer');
-  const scale = (key: 'kernelLearningRateScale' | 'biasLearningRateScale'): number =>
-    number(options[key] ?? 1, `${what}: ${key}`, { min: 0 });
-  const kernelLearningRateScale = scale('kernelLearningRateScale');
-  const biasLearningRateScale = scale('biasLearningRateScale');
+  const kernel = kernelConfig(options, what);
+  const [kernelScale, biasScale] = scales.map((key) =>
+    number(options[key] ?? 1, `${what}: ${key}`, { min: 0 }),
+  ) as [number, number];
   return callable({
     type: 'dense',
     name,
     config: written({
       units,
-      activation,
-      useBias,
-      kernelInitializer,
-      biasInitializer,
-      kernelRegularizer,
-      biasRegularizer,
-      kernelLearningRateScale,
-      biasLearningRateScale,
-      trainable,
+      ...kernel.json,
+      kernelLearningRateScale: kernelScale,
+      biasLearningRateScale: biasScale,
     }),
     parameters(shape, layer) {
       if (shape.length === 0) {
@@ -128,29 +73,12 @@ export function dense(units: number, options: DenseOptions = {}): CallableLayer 
         );
       }
       const fanIn = lastOf(shape);
-      const common = { fanIn, fanOut: units, trainable };
-      const kernel = {
-        ...common,
-        name: 'kernel',
-        shape: [fanIn, units],
-        initializer: kernelInitializer,
-        regularizer: kernelRegularizer,
-        learningRateScale: kernelLearningRateScale,
-      };
-      const bias = {
-        ...common,
-        name: 'bias',
-        shape: [units],
-        initializer: biasInitializer,
-        regularizer: biasRegularizer,
-        learningRateScale: biasLearningRateScale,
-      };
-      return useBias ? [kernel, bias] : [kernel];
+      const sizes = { shape: [fanIn, units], fanIn, fanOut: units, learningRateScale: kernelScale };
+      return kernelsAndBias(kernel, [sizes], units, biasScale);
     },
-    call(x, { graph, parameters: [kernel, bias] }) {
-      let y: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
-      if (bias) y = graph.add('biasAdd', [y, bias], {});
-      return applyActivation(graph, y, activation);
+    call(x, { graph, parameters: [weights, bias] }) {
+      const y = graph.add('matmul', [x, weights!], { transposeA: false, transposeB: false });
+      return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
   });
 }
@@ -254,38 +182,52 @@ export function rescaling(scale: number, options: LayerOptions & { offset?: numb
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** How each type of layer is made again from a file. Options are checked by the functions themselves. */
-const types: { readonly [type: string]: (config: Config) => Layer } = {
-  dense: ({ units, ...options }) => dense(units as number, options as DenseOptions),
-  activation: ({ activation: kind, ...options }) =>
-    activation(kind as ActivationLike, options as LayerOptions),
-  dropout: ({ rate, ...options }) => dropout(rate as number, options as LayerOptions),
-  flatten: (options) => flatten(options as LayerOptions),
-  reshape: ({ shape, ...options }) => reshape(shape as number[], options as LayerOptions),
-  rescaling: ({ scale, ...options }) =>
-    rescaling(scale as number, options as LayerOptions & { offset?: number }),
-  conv1d: ({ filters, kernelSize, ...options }) =>
-    conv1d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
-  conv2d: ({ filters, kernelSize, ...options }) =>
-    conv2d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
-  conv3d: ({ filters, kernelSize, ...options }) =>
-    conv3d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
-  conv1dTranspose: ({ filters, kernelSize, ...options }) =>
-    conv1dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
-  conv2dTranspose: ({ filters, kernelSize, ...options }) =>
-    conv2dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
+/** Calls a layer function with the entries `names` of a config in front, and the others as its options. */
+function from(make: (...values: never[]) => Layer, ...names: readonly string[]): (config: Config) => Layer {
+  return (config) => {
+    const options = Object.fromEntries(Object.entries(config).filter(([key]) => !names.includes(key)));
+    return (make as (...values: unknown[]) => Layer)(...names.map((name) => config[name]), options);
+  };
+}
+
+/**
+ * How each type of layer is made again from a file. Options are checked by the functions themselves;
+ * test/layers/types.test.ts does not compile where one is missing.
+ */
+export const types = {
+  dense: from(dense, 'units'),
+  activation: from(activation, 'activation'),
+  dropout: from(dropout, 'rate'),
+  flatten: from(flatten),
+  reshape: from(reshape, 'shape'),
+  rescaling: from(rescaling, 'scale'),
+  conv1d: from(conv1d, 'filters', 'kernelSize'),
+  conv2d: from(conv2d, 'filters', 'kernelSize'),
+  conv3d: from(conv3d, 'filters', 'kernelSize'),
+  conv1dTranspose: from(conv1dTranspose, 'filters', 'kernelSize'),
+  conv2dTranspose: from(conv2dTranspose, 'filters', 'kernelSize'),
   ...pooling,
-  lstm: ({ units, ...options }) => lstm(units as number, options as LstmOptions),
-  gru: ({ units, ...options }) => gru(units as number, options as GruOptions),
-  simpleRnn: ({ units, ...options }) => simpleRnn(units as number, options as SimpleRnnOptions),
-  layerNormalization: (options) => layerNormalization(options as NormalizationOptions),
-  rmsNormalization: (options) => rmsNormalization(options as RmsNormalizationOptions),
-  batchNormalization: (options) => batchNormalization(options as BatchNormalizationOptions),
-  groupNormalization: (options) => groupNormalization(options as GroupNormalizationOptions),
-  instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
-  embedding: ({ inputDim, outputDim, ...options }) =>
-    embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
-};
+  lstm: from(lstm, 'units'),
+  gru: from(gru, 'units'),
+  simpleRnn: from(simpleRnn, 'units'),
+  layerNormalization: from(layerNormalization),
+  rmsNormalization: from(rmsNormalization),
+  batchNormalization: from(batchNormalization),
+  groupNormalization: from(groupNormalization),
+  instanceNormalization: from(instanceNormalization),
+  embedding: from(embedding, 'inputDim', 'outputDim'),
+  depthwiseConv1d: from(depthwiseConv1d, 'kernelSize'),
+  depthwiseConv2d: from(depthwiseConv2d, 'kernelSize'),
+  separableConv1d: from(separableConv1d, 'filters', 'kernelSize'),
+  separableConv2d: from(separableConv2d, 'filters', 'kernelSize'),
+  ...resizing,
+  adaptiveAveragePooling1d: from(adaptiveAveragePooling1d, 'outputSize'),
+  adaptiveAveragePooling2d: from(adaptiveAveragePooling2d, 'outputSize'),
+  adaptiveAveragePooling3d: from(adaptiveAveragePooling3d, 'outputSize'),
+  adaptiveMaxPooling1d: from(adaptiveMaxPooling1d, 'outputSize'),
+  adaptiveMaxPooling2d: from(adaptiveMaxPooling2d, 'outputSize'),
+  adaptiveMaxPooling3d: from(adaptiveMaxPooling3d, 'outputSize'),
+} satisfies { readonly [type: string]: (config: Config) => Layer };
 
 /** Makes a layer from `{ type, name, ...config }`. */
 export function layerFromConfig(value: unknown): Layer {
