@@ -26,7 +26,7 @@ interface Case {
   finalOutput: Values;
 }
 
-const cases = ['traces', 'convolution', 'recurrent'].flatMap((name): Case[] => {
+const cases = ['traces', 'convolution', 'recurrent', 'spatial'].flatMap((name): Case[] => {
   const file = new URL(`../golden/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, 'utf8')).cases;
 });
