@@ -74,7 +74,8 @@ function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
       epilogue.activation = next;
       call.output = next as unknown as Tensor;
       return;
-    } else if (isOp(next, 'activationGrad') && !epilogue.bias && next.inputs[1] !== call.output) {
+    } else if (isOp(next, 'activationGrad') && !epilogue.bias && next.inputs[1]!.id < call.tensor.id) {
+      // its reference is there already: that of a block which is made again may come later
       epilogue.derivative = next;
       call.output = next as unknown as Tensor;
       return;

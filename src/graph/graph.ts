@@ -9,6 +9,8 @@ export class Graph implements Tracer {
   readonly tensors: Tensor[] = [];
   /** The layer that is tracing. */
   layer = 'model';
+  #blocks = 0;
+  #block: number | undefined;
 
   add<K extends OpName>(
     op: K,
@@ -22,8 +24,20 @@ export class Graph implements Tracer {
     };
     const shape = rule.shape(inputs, attributes, fail);
     const type = rule.type?.(attributes) ?? 'f32';
-    const tensor: Tensor<K> = { id: this.tensors.length, op, inputs, attributes, shape, type, layer };
+    const [id, block] = [this.tensors.length, this.#block];
+    const tensor: Tensor<K> = { id, op, inputs, attributes, shape, type, layer, block };
     this.tensors.push(tensor as unknown as Tensor);
     return tensor;
+  }
+
+  /** What `trace` adds is a block, whose results the gradient makes again; within another block it is a part of that. */
+  checkpoint<T>(trace: () => T): T {
+    if (this.#block !== undefined) return trace();
+    this.#block = ++this.#blocks;
+    try {
+      return trace();
+    } finally {
+      this.#block = undefined;
+    }
   }
 }

@@ -18,6 +18,8 @@ export interface Tensor<K extends OpName = OpName> {
   readonly type: ElementType;
   /** The layer that made it, for messages and profiles. */
   readonly layer: string;
+  /** Of several whose results the gradient makes again, instead of keeping them. */
+  readonly block: number | undefined;
 }
 
 export function isOp<K extends OpName>(tensor: Tensor, op: K): tensor is Tensor<K> {

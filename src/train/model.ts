@@ -34,6 +34,7 @@ export interface ModelSettings {
   readonly name: string | undefined;
   readonly seed: number;
   readonly reproducible: boolean;
+  readonly checkpoint: boolean;
 }
 
 /** What a model makes of symbolic tensors, in the form of its outputs. */
@@ -60,6 +61,7 @@ export class Model<Output = Prediction> implements SubModel {
   readonly name: string | undefined;
   readonly seed: number;
   readonly reproducible: boolean;
+  readonly checkpoint: boolean;
   readonly layout: ParameterLayout;
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
@@ -75,6 +77,7 @@ export class Model<Output = Prediction> implements SubModel {
     this.name = settings.name;
     this.seed = settings.seed;
     this.reproducible = settings.reproducible;
+    this.checkpoint = settings.checkpoint;
     this.layout = new ParameterLayout(architecture.specs);
     const { list } = this.layout;
     this.#parts = architecture.subModels().flatMap(({ layer, first }) => {
@@ -163,7 +166,8 @@ export class Model<Output = Prediction> implements SubModel {
   }
 
   callOn(xs: readonly Tensor[], tracing: Tracing, name: string): readonly Tensor[] {
-    return this.architecture.call(xs, tracing, `${name}/`);
+    const call = () => this.architecture.call(xs, tracing, `${name}/`);
+    return this.checkpoint && tracing.training ? tracing.graph.checkpoint(call) : call();
   }
 
   subModels(): readonly SubModel[] {
@@ -295,10 +299,19 @@ export class Model<Output = Prediction> implements SubModel {
 
   /** What `loadModel` makes the same architecture from. */
   toConfig(): Readonly<Record<string, unknown>> {
-    const { type, name, seed, reproducible, frozen } = this;
+    const { type, name, seed, reproducible, checkpoint, frozen } = this;
     const named = name === undefined ? {} : { name };
     const cold = frozen.length === 0 ? {} : { frozen };
-    return { type, ...named, ...architectureConfig(this.architecture), seed, reproducible, ...cold };
+    const again = checkpoint ? { checkpoint } : {};
+    return {
+      type,
+      ...named,
+      ...architectureConfig(this.architecture),
+      seed,
+      reproducible,
+      ...again,
+      ...cold,
+    };
   }
 
   /** The model as one safetensors file: weights as tensors, the architecture as JSON in its metadata. */

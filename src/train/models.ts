@@ -17,7 +17,16 @@ interface CommonOptions {
    * Default false: the same bits on the same machine.
    */
   reproducible?: boolean;
+  /**
+   * As a layer of another model: training keeps its inputs alone and computes the rest again for the gradient (gradient
+   * checkpointing): less memory for one more forward pass of this part, and the same bits. The model itself, and models in
+   * this one, are one part. Default false.
+   */
+  checkpoint?: boolean;
 }
+
+/** Keys of the common options. */
+const SETTINGS = ['name', 'seed', 'reproducible', 'checkpoint'];
 
 export interface SequentialOptions extends CommonOptions {
   /** Dimensions of one row of the input, without the batch: [784], [28, 28]. */
@@ -59,7 +68,7 @@ export function input(shape: readonly number[], options: { name?: string } = {})
 export function model<const Outputs extends Tensors>(
   options: ModelOptions<Outputs>,
 ): Model<PredictionOf<Outputs>> {
-  knownKeys(options, ['inputs', 'outputs', 'name', 'seed', 'reproducible'], 'model');
+  knownKeys(options, ['inputs', 'outputs', ...SETTINGS], 'model');
   const inputs = ports(options.inputs, 'model: inputs');
   for (const { tensor } of inputs.list) {
     if (!tensor.source.layer) continue;
@@ -68,8 +77,8 @@ export function model<const Outputs extends Tensors>(
     );
   }
   const architecture = new Architecture('model', inputs, ports(options.outputs, 'model: outputs'));
-  const { name, seed, reproducible } = options;
-  return new Model(architecture, modelSettings({ name, seed, reproducible }, 'model'));
+  const { inputs: _, outputs: __, ...settings } = options;
+  return new Model(architecture, modelSettings(settings, 'model'));
 }
 
 /**
@@ -84,7 +93,7 @@ export function sequential(options: SequentialOptions, layers: readonly (Layer |
 
 /** The same from options that may hold anything. */
 export function sequentialModel(options: object, layers: readonly Applicable[]): Model {
-  knownKeys(options, ['inputShape', 'name', 'seed', 'reproducible'], 'sequential');
+  knownKeys(options, ['inputShape', ...SETTINGS], 'sequential');
   const { inputShape, ...rest }: { inputShape?: unknown } = options;
   const first = inputNode(dimensions(inputShape, 'sequential: inputShape'), undefined);
   const settings = modelSettings(rest, 'sequential');
@@ -107,12 +116,14 @@ export function sequentialModel(options: object, layers: readonly Applicable[]):
 }
 
 export function modelSettings(options: object, what: string): ModelSettings {
-  knownKeys(options, ['name', 'seed', 'reproducible'], what);
-  const { seed, reproducible }: { seed?: unknown; reproducible?: unknown } = options;
+  knownKeys(options, SETTINGS, what);
+  const { seed, reproducible, checkpoint }: { [K in 'seed' | 'reproducible' | 'checkpoint']?: unknown } =
+    options;
   return {
     name: layerName(options, what),
     seed: integer(seed ?? 0, `${what}: seed`, 0, Number.MAX_SAFE_INTEGER),
     reproducible: flag(reproducible ?? false, `${what}: reproducible`),
+    checkpoint: flag(checkpoint ?? false, `${what}: checkpoint`),
   };
 }
 
