@@ -8,8 +8,8 @@ import { first, last } from '../threads';
  * An image in another size, in each dimension n -> m. Position o of the result covers the pixels from floor(o n / m) to
  * ceil((o + 1) n / m) (PyTorch's adaptive windows): their mean, or their maximum. Where m is a multiple of n that is the
  * nearest pixel. Linear: between the two nearest centers, those of the edges repeated (half-pixel centers).
- * A mean and a linear result are sums with a weight from each dimension, and so are their gradients, gathered for each
- * pixel; only the gradient of a maximum is scattered.
+ * A mean and a linear result are sums with a weight from each dimension, and so are their gradients, gathered line by line;
+ * only the gradient of a maximum is scattered over an image.
  */
 
 /** floor(a / b), b > 0. */
@@ -78,18 +78,64 @@ function row(x: usize, y: usize, count: i32, w: f32, fresh: bool): void {
   }
 }
 
+/** Windows of one size, or one pixel for several positions, of a single channel. */
+function narrow(x: usize, y: usize, count: i32, size: i32, repeats: i32, w: f32): void {
+  for (; count > 0; count -= repeats) {
+    let sum = load<f32>(x) * w;
+    x += 4;
+    for (let k = size; k > 1; k--, x += 4) sum += load<f32>(x) * w;
+    for (let k = repeats; k > 0; k--, y += 4) store<f32>(y, sum);
+  }
+}
+
+/** A line of the source, times w, into one of the result, linearly; or, for the gradient, back. */
+function linearLine(p: usize, x: usize, y: usize, w: f32, fresh: bool): void {
+  const channels = word(p, Resample.Channels);
+  const bytes = (<usize>channels) << 2;
+  const back = (word(p, Resample.Mode) & ResampleMode.Gradient) != 0;
+  const source = word(p, Resample.Source2);
+  const target = word(p, Resample.Grid2);
+  const n = back ? target : source;
+  const m = back ? source : target;
+  if (back && fresh) memory.fill(y, 0, <usize>target * bytes);
+  // position o lies (2 o + 1) n / 2 m - 1/2 pixels from the first center: `left` whole ones and `rest` / 2 m
+  let left = 0;
+  let rest = n - m;
+  for (let o = m; o > 0; o--, rest += 2 * n) {
+    while (rest >= 2 * m) {
+      rest -= 2 * m;
+      left++;
+    }
+    const part = <f32>(<f64>max<i32>(0, rest) / <f64>(2 * m));
+    const a = <usize>left * bytes;
+    const b = <usize>min<i32>(left + 1, n - 1) * bytes;
+    if (back) {
+      row(x, y + a, channels, w * (1 - part), false);
+      row(x, y + b, channels, w * part, false);
+      x += bytes;
+    } else {
+      row(x + a, y, channels, w * (1 - part), fresh);
+      row(x + b, y, channels, w * part, false);
+      y += bytes;
+    }
+  }
+}
+
 /** A line of the source, times w, into one of the result. */
 function line(p: usize, x: usize, y: usize, w: f32, fresh: bool): void {
   const source = word(p, Resample.Source2);
   const target = word(p, Resample.Grid2);
   const channels = word(p, Resample.Channels);
   const bytes = (<usize>channels) << 2;
-  const linear = (word(p, Resample.Mode) & ResampleMode.Linear) != 0;
-  if (!linear && (source % target == 0 || target % source == 0)) {
+  if (source % target == 0 || target % source == 0) {
     // windows of one size, or one pixel for several positions: nothing to compute for each
     const size = max<i32>(1, source / target);
     const repeats = max<i32>(1, target / source);
     w *= weight(p, 2, 0, 0);
+    if (channels == 1 && fresh) {
+      narrow(x, y, target, size, repeats, w);
+      return;
+    }
     let left = repeats;
     for (let i = target; i > 0; i--, y += bytes) {
       let s = x;
@@ -104,8 +150,6 @@ function line(p: usize, x: usize, y: usize, w: f32, fresh: bool): void {
   for (let i = 0; i < target; i++, y += bytes) {
     const from = begin(p, 2, i);
     const to = finish(p, 2, i);
-    // a linear result may have left a pixel out
-    if (fresh && from >= to) memory.fill(y, 0, bytes);
     for (let k = from; k < to; k++) {
       row(x + <usize>k * bytes, y, channels, w * weight(p, 2, i, k), fresh && k == from);
     }
@@ -121,6 +165,7 @@ export function resample(p: usize): void {
   const bytes = address(p, Resample.Channels) << 2;
   const sourceRow = address(p, Resample.Source2) * bytes;
   const row = address(p, Resample.Grid2) * bytes;
+  const linear = (word(p, Resample.Mode) & ResampleMode.Linear) != 0;
   const lines = word(p, Resample.Images) * grid0 * grid1;
   const to = last(lines, 1);
   for (let n = first(lines, 1); n < to; n++) {
@@ -134,10 +179,13 @@ export function resample(p: usize): void {
       for (let k1 = begin(p, 1, i1); k1 < finish(p, 1, i1); k1++) {
         const at = (image * source0 + k0) * source1 + k1;
         const w = weight(p, 0, i0, k0) * weight(p, 1, i1, k1);
-        line(p, address(p, Resample.Source) + <usize>at * sourceRow, y, w, fresh);
+        const x = address(p, Resample.Source) + <usize>at * sourceRow;
+        if (linear) linearLine(p, x, y, w, fresh);
+        else line(p, x, y, w, fresh);
         fresh = false;
       }
     }
+    // a linear result may have left a line out
     if (fresh) memory.fill(y, 0, row);
   }
 }
