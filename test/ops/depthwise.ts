@@ -35,21 +35,26 @@ const variants = geometries.map((geometry) => {
 const dimensionsOf = (attributes: DepthwiseAttributes): number =>
   variants.find((variant) => variant.attributes === attributes)!.dimensions;
 
+/** 16, 4 and 3 channels at a time: every path, whatever more there are. */
+const MOST = 23;
+
 /** A convolution with a group for each channel. */
 function sizeOf(attributes: DepthwiseAttributes, { rows, columns }: Size): twin.ConvolutionSize {
-  return { ...attributes, batch: rows, channels: columns, filters: columns, groups: columns };
+  const channels = Math.min(columns, MOST);
+  return { ...attributes, batch: rows, channels, filters: channels, groups: channels };
 }
 
-function shapesOf(attributes: DepthwiseAttributes, { columns }: Size) {
+function shapesOf(attributes: DepthwiseAttributes, size: Size) {
+  const { channels } = sizeOf(attributes, size);
   const last = (list: readonly number[]): readonly number[] => list.slice(3 - dimensionsOf(attributes));
   return {
-    image: [BATCH, ...last(attributes.image), columns],
-    kernel: [...last(attributes.taps), columns, 1],
-    result: [BATCH, ...last(attributes.grid), columns],
+    image: [BATCH, ...last(attributes.image), channels],
+    kernel: [...last(attributes.taps), channels, 1],
+    result: [BATCH, ...last(attributes.grid), channels],
   };
 }
 
-const CHANNELS = (n: number): Size => ({ rows: (n % 3) + 1, columns: (n % 40) + 1, inner: 1 });
+const CHANNELS = (n: number): Size => ({ rows: (n % 3) + 1, columns: (n % MOST) + 1, inner: 1 });
 
 /** Sums of products, as those of a convolution. */
 export const depthwise: Rows<'depthwise' | 'depthwiseInput' | 'depthwiseFilter'> = {

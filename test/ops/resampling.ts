@@ -11,7 +11,7 @@ interface Sizes {
   readonly grid: Triple;
 }
 
-const CHANNELS = (n: number): Size => ({ rows: (n % 3) + 1, columns: (n % 40) + 1, inner: 1 });
+const CHANNELS = (n: number): Size => ({ rows: (n % 3) + 1, columns: (n % 11) + 1, inner: 1 });
 
 function operand(
   size: Triple,
