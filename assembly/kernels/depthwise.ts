@@ -248,11 +248,12 @@ function line(p: usize, x: usize, w: usize, y: usize, end: usize): void {
       count2 = inside(p, 2, i);
       let xi = x + <usize>pixel * bytes;
       const wi = w + <usize>tap * bytes;
-      let left = (runEnd(p, i, count2, tap) - i) / div - 3;
+      // positions of the run that four can begin at
+      let left = (runEnd(p, i, count2, tap) - i) / div - 2;
       if (channels < 4 && left > 0) {
         // four channels are read where there are fewer: not behind the end of the image
         const more = reach + max<i32>(0, (count2 - 1) * <i32>image2) + 16;
-        left = min<i32>(left, (<i32>(end - xi) - more) / <i32>xStep - 3);
+        left = min<i32>(left, (<i32>(end - xi) - more) / <i32>xStep - 2);
       }
       if (left <= 0) {
         allOfOne(xi, wi, bias, y + <usize>i * bytes, channels);
