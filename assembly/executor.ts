@@ -1,7 +1,8 @@
 import { beta1Power, beta2Power, endStep, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
 import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
-import { depthwise, depthwiseFilter } from './kernels/depthwise';
+import { depthwise } from './kernels/depthwise';
+import { depthwiseFilter } from './kernels/depthwise-filter';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
 import { embedding, embeddingGrad } from './kernels/embedding';
