@@ -1,6 +1,7 @@
 import { beta1Power, beta2Power, endStep, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
 import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
+import { convolution } from './kernels/convolution';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
 import { embedding, embeddingGrad } from './kernels/embedding';
@@ -42,8 +43,10 @@ function walk(p: usize): bool {
         gather(p);
         break;
       case Op.Gemm:
-      case Op.Convolution:
         gemm(p);
+        break;
+      case Op.Convolution:
+        convolution(p);
         break;
       case Op.ThinGemm:
         thinGemm(p);

@@ -89,10 +89,6 @@ export const enum GemmFlag {
   Derivative = 4,
   /** B is stored [N, K]. */
   TransposedB = 8,
-  /** Convolution only: A is the patches of an image. */
-  Patches = 16,
-  /** Convolution only: B is stored [taps, N, K / taps]. */
-  TapsOfB = 32,
 }
 
 /** C [M, N] = bias + A · B, then the activation (or times its derivative). */
@@ -120,9 +116,11 @@ export const enum Gemm {
 }
 
 /**
- * Fields of a convolution, behind those of its Gemm. Row r of A is a position of a grid, [images, Grid0, Grid1, Grid2];
- * column k is a tap and a channel, [Taps0, Taps1, Taps2, Channels]; the element is that of the source image at
+ * Fields of a convolution, behind those of its Gemm. A row of A is a position of a grid, [Images, Grid0, Grid1, Grid2];
+ * a column is a tap and a channel, [Taps0, Taps1, Taps2, Channels]; the element is that of the source image at
  * (position · Mul + tap · Step + Offset) / Div in each dimension, 0 where that is outside or not a whole number.
+ * B is [taps, Channels, N], with GemmFlag.TransposedB [taps, N, Channels]. With GemmFlag.TransposedA it is Aᵀ · B, and
+ * B one row for each position.
  */
 export const enum Patch {
   Grid0 = 17,
@@ -131,12 +129,10 @@ export const enum Patch {
   Source0,
   Source1,
   Source2,
-  /** Of a patch. */
-  Channels,
-  /** Floats between neighbouring pixels of the source. */
-  Pixel,
+  Taps0,
   Taps1,
   Taps2,
+  /** Div other than 1: Mul is 1. */
   Mul0,
   Mul1,
   Mul2,
@@ -149,10 +145,37 @@ export const enum Patch {
   Div0,
   Div1,
   Div2,
+  /** The least index in the source, over all taps, that a position at 0 reads. */
+  Low0,
+  Low1,
+  Low2,
+  /** Positions (of every Div-th) that are computed at a time, and pixels of the source that they read. */
+  Box0,
+  Box1,
+  Box2,
+  Extent0,
+  Extent1,
+  Extent2,
+  Images,
+  BoxImages,
+  /** Of a patch. */
+  Channels,
+  /** Floats between neighbouring pixels of the source. */
+  Pixel,
+  /** 1: no patch leaves the source, and Channels = Pixel. */
+  Inside,
   /** Floats between the taps of B. */
   TapB,
   Length,
 }
+
+/** Most positions that a convolution computes at a time, and floats of the source that they should not exceed. */
+export const BOX_POSITIONS = 384;
+export const BOX_FLOATS = 8192;
+/** Positions from which BOX_FLOATS counts. */
+export const BOX_FEW = 64;
+/** Rows of a filter's gradient that are computed at a time. */
+export const FILTER_ROWS = 16;
 
 /** Windows over images; PoolGrad reads Gradient in the shape of the result and writes Target in that of Source. */
 export const enum Pool {

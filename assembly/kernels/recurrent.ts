@@ -90,8 +90,8 @@ export function recurrence(p: usize): void {
   // the candidate of GruBefore has a product of its own
   const joint = cell == Cell.GruBefore ? columns - units : columns;
   const own = scratch + floats(up(joint, GEMM_PANEL), units);
-  packPanels(source, floats(1, columns), joint, units, scratch);
-  if (joint < columns) packPanels(source + floats(1, joint), floats(1, columns), units, units, own);
+  packPanels(source, floats(1, columns), joint, units, scratch, (<usize>units) << 5);
+  if (joint < columns) packPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
   for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
 }
 
