@@ -1,5 +1,6 @@
+import { Activation } from '../../assembly/tape.ts';
 import { knownKeys } from '../checks.ts';
-import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
+import { isOp, lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import {
@@ -43,7 +44,12 @@ function poolingLayer(
     },
     call: (x, { graph }) => {
       const where = windows(x.shape, poolSize, strides, ones, padding, graph.layer);
-      return graph.add('pool', [x], { ...where, mean }) as unknown as Tensor;
+      const pool = (of: Tensor) => graph.add('pool', [of], { ...where, mean }) as unknown as Tensor;
+      // max(relu(z)) = relu(max(z)): a quarter of the work of relu, whose gradient then fuses with the product above
+      if (!mean && isOp(x, 'activation') && x.attributes.kind === Activation.Relu) {
+        return graph.add('activation', [pool(x.inputs[0]!)], x.attributes) as unknown as Tensor;
+      }
+      return pool(x);
     },
   });
 }
