@@ -9,7 +9,7 @@
  *
  * gamma and beta [groups · width]. Statistics lie in three planes of outer · groups: mean, 1 / sqrt(variance + epsilon),
  * variance. Sums are float64, each made by one thread from first to last: the same bits for any number of threads.
- * Groups of one channel are taken four at a time, others by the contiguous runs of their channels.
+ * Groups of one channel are taken eight at a time, others by the contiguous runs of their channels.
  */
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
@@ -55,69 +55,118 @@ function total(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-/** Mean and variance: mean = sum x / n (0 where it is not centered), variance = sum (x - mean)² / n. */
+/** Groups of one channel that are taken at a time. */
+const WIDE = 8;
+
+// @ts-ignore: decorator
+@inline
+function itemsOf(groups: i32, width: i32): i32 {
+  return width == 1 ? (groups + WIDE - 1) / WIDE : groups;
+}
+
+/**
+ * mean = sum x / n (0 where it is not centered), variance = sum (x - mean)² / n. In one pass: with the first element s as
+ * the origin the variance is sum (x - s)² / n - (mean - s)², of float64 numbers of one size.
+ */
 export function moments(p: usize): void {
   const outer = word(p, Moments.Outer);
   const inner = word(p, Moments.Inner);
   const groups = word(p, Moments.Groups);
   const width = word(p, Moments.Width);
-  const centered = word(p, Moments.Centered) != 0;
-  const epsilon = <f64>float(p, Moments.Epsilon);
   const stride = (<usize>(groups * width)) << 2;
-  const plane = (<usize>(outer * groups)) << 2;
-  const perRow = width == 1 ? (groups + 3) >> 2 : groups;
-  const to = last(outer * perRow, 1);
-  for (let item = first(outer * perRow, 1); item < to; item++) {
-    const o = item / perRow;
-    const g = width == 1 ? (item - o * perRow) << 2 : item - o * perRow;
+  const items = itemsOf(groups, width);
+  const to = last(outer * items, 1);
+  for (let item = first(outer * items, 1); item < to; item++) {
+    const o = item / items;
+    let g = item - o * items;
+    if (width == 1) g *= WIDE;
     const x = address(p, Moments.Source) + <usize>(o * inner) * stride + ((<usize>(g * width)) << 2);
     const target = address(p, Moments.Target) + ((<usize>(o * groups + g)) << 2);
-    if (width == 1) {
-      columnMoments(x, inner, stride, min<i32>(4, groups - g), centered, epsilon, target, plane);
+    if (width > 1) {
+      runMoments(p, x, inner, stride, width, target);
+    } else if (g + WIDE <= groups) {
+      wideMoments(p, x, inner, stride, target);
     } else {
-      runMoments(x, inner, stride, width, centered, epsilon, target, plane);
+      for (let i = 0; g + i < groups; i += 4) {
+        const offset = (<usize>i) << 2;
+        columnMoments(p, x + offset, inner, stride, min<i32>(4, groups - g - i), target + offset);
+      }
     }
   }
 }
 
 /** Up to four groups of one channel. */
-function columnMoments(
-  x: usize,
-  rows: i32,
-  stride: usize,
-  count: i32,
-  centered: bool,
-  epsilon: f64,
-  target: usize,
-  plane: usize,
-): void {
-  const n = f64x2.splat(<f64>rows);
-  let m0 = f64x2.splat(0);
-  let m1 = m0;
-  if (centered) {
-    let q = x;
-    for (let r = rows; r > 0; r--, q += stride) {
-      const v = loadUpTo(q, count);
-      m0 = f64x2.add(m0, low(v));
-      m1 = f64x2.add(m1, high(v));
-    }
-    m0 = f64x2.div(m0, n);
-    m1 = f64x2.div(m1, n);
-  }
+function columnMoments(p: usize, x: usize, rows: i32, stride: usize, count: i32, target: usize): void {
+  const origin = word(p, Moments.Centered) ? loadUpTo(x, count) : f32x4.splat(0);
   let s0 = f64x2.splat(0);
-  let s1 = s0;
+  let s1 = s0, q0 = s0, q1 = s0;
   for (let r = rows; r > 0; r--, x += stride) {
     const v = loadUpTo(x, count);
-    const d0 = f64x2.sub(low(v), m0);
-    const d1 = f64x2.sub(high(v), m1);
-    s0 = f64x2.add(s0, f64x2.mul(d0, d0));
-    s1 = f64x2.add(s1, f64x2.mul(d1, d1));
+    const d0 = f64x2.sub(low(v), low(origin));
+    const d1 = f64x2.sub(high(v), high(origin));
+    s0 = f64x2.add(s0, d0);
+    s1 = f64x2.add(s1, d1);
+    q0 = f64x2.add(q0, f64x2.mul(d0, d0));
+    q1 = f64x2.add(q1, f64x2.mul(d1, d1));
   }
-  s0 = f64x2.div(s0, n);
-  s1 = f64x2.div(s1, n);
-  storeUpTo(target, narrow(m0, m1), count);
-  storeUpTo(target + plane, narrow(inverseRoot(s0, epsilon), inverseRoot(s1, epsilon)), count);
-  storeUpTo(target + 2 * plane, narrow(s0, s1), count);
+  storeMoments(p, target, count, <f64>rows, origin, s0, s1, q0, q1);
+}
+
+/** Eight: half a cache line of each row. */
+function wideMoments(p: usize, x: usize, rows: i32, stride: usize, target: usize): void {
+  const zero = f32x4.splat(0);
+  const centered = word(p, Moments.Centered) != 0;
+  const originA = centered ? v128.load(x) : zero;
+  const originB = centered ? v128.load(x, 16) : zero;
+  const a0 = low(originA), a1 = high(originA), b0 = low(originB), b1 = high(originB);
+  let s0 = f64x2.splat(0);
+  let s1 = s0, s2 = s0, s3 = s0, q0 = s0, q1 = s0, q2 = s0, q3 = s0;
+  for (let r = rows; r > 0; r--, x += stride) {
+    let d = f64x2.sub(low(v128.load64_zero(x)), a0);
+    s0 = f64x2.add(s0, d);
+    q0 = f64x2.add(q0, f64x2.mul(d, d));
+    d = f64x2.sub(low(v128.load64_zero(x, 8)), a1);
+    s1 = f64x2.add(s1, d);
+    q1 = f64x2.add(q1, f64x2.mul(d, d));
+    d = f64x2.sub(low(v128.load64_zero(x, 16)), b0);
+    s2 = f64x2.add(s2, d);
+    q2 = f64x2.add(q2, f64x2.mul(d, d));
+    d = f64x2.sub(low(v128.load64_zero(x, 24)), b1);
+    s3 = f64x2.add(s3, d);
+    q3 = f64x2.add(q3, f64x2.mul(d, d));
+  }
+  storeMoments(p, target, 4, <f64>rows, originA, s0, s1, q0, q1);
+  storeMoments(p, target + 16, 4, <f64>rows, originB, s2, s3, q2, q3);
+}
+
+/** The statistics of four groups from the sums of x - origin and of its square. */
+function storeMoments(
+  p: usize,
+  target: usize,
+  count: i32,
+  rows: f64,
+  origin: v128,
+  s0: v128,
+  s1: v128,
+  q0: v128,
+  q1: v128,
+): void {
+  const plane = (<usize>(word(p, Moments.Outer) * word(p, Moments.Groups))) << 2;
+  const n = f64x2.splat(rows);
+  let v0 = f64x2.div(q0, n);
+  let v1 = f64x2.div(q1, n);
+  let mean = f32x4.splat(0);
+  if (word(p, Moments.Centered)) {
+    s0 = f64x2.div(s0, n);
+    s1 = f64x2.div(s1, n);
+    v0 = f64x2.max(f64x2.splat(0), f64x2.sub(v0, f64x2.mul(s0, s0)));
+    v1 = f64x2.max(f64x2.splat(0), f64x2.sub(v1, f64x2.mul(s1, s1)));
+    mean = narrow(f64x2.add(low(origin), s0), f64x2.add(high(origin), s1));
+  }
+  const epsilon = <f64>float(p, Moments.Epsilon);
+  storeUpTo(target, mean, count);
+  storeUpTo(target + plane, narrow(inverseRoot(v0, epsilon), inverseRoot(v1, epsilon)), count);
+  storeUpTo(target + 2 * plane, narrow(v0, v1), count);
 }
 
 // @ts-ignore: decorator
@@ -127,56 +176,27 @@ function inverseRoot(variance: v128, epsilon: f64): v128 {
 }
 
 /** One group: `rows` runs of `width` channels. */
-function runMoments(
-  x: usize,
-  rows: i32,
-  stride: usize,
-  width: i32,
-  centered: bool,
-  epsilon: f64,
-  target: usize,
-  plane: usize,
-): void {
-  const n = <f64>rows * <f64>width;
-  let mean: f64 = 0;
-  if (centered) {
-    let a = f64x2.splat(0);
-    let b = a;
-    let row = x;
-    for (let r = rows; r > 0; r--, row += stride) {
-      let q = row;
-      let i = width;
-      for (; i >= 4; i -= 4, q += 16) {
-        const v = v128.load(q);
-        a = f64x2.add(a, low(v));
-        b = f64x2.add(b, high(v));
-      }
-      for (; i > 0; i--, q += 4) a = f64x2.add(a, f64x2.replace_lane(f64x2.splat(0), 0, <f64>load<f32>(q)));
-    }
-    mean = total(f64x2.add(a, b)) / n;
-  }
-  const m = f64x2.splat(mean);
-  let a = f64x2.splat(0);
-  let b = a;
+function runMoments(p: usize, x: usize, rows: i32, stride: usize, width: i32, target: usize): void {
+  const origin = word(p, Moments.Centered) ? v128.load_splat<f32>(x) : f32x4.splat(0);
+  const o = low(origin);
+  let s0 = f64x2.splat(0);
+  let s1 = s0, q0 = s0, q1 = s0;
   for (let r = rows; r > 0; r--, x += stride) {
     let q = x;
-    let i = width;
-    for (; i >= 4; i -= 4, q += 16) {
-      const v = v128.load(q);
-      const d0 = f64x2.sub(low(v), m);
-      const d1 = f64x2.sub(high(v), m);
-      a = f64x2.add(a, f64x2.mul(d0, d0));
-      b = f64x2.add(b, f64x2.mul(d1, d1));
-    }
-    for (; i > 0; i--, q += 4) {
-      const d = <f64>load<f32>(q) - mean;
-      a = f64x2.add(a, f64x2.replace_lane(f64x2.splat(0), 0, d * d));
+    for (let i = width; i > 0; i -= 4, q += 16) {
+      // lanes past the end lie at the origin: they add nothing
+      const v = i >= 4 ? v128.load(q) : loadPart(q, i, origin);
+      const d0 = f64x2.sub(low(v), o);
+      const d1 = f64x2.sub(high(v), o);
+      s0 = f64x2.add(s0, d0);
+      s1 = f64x2.add(s1, d1);
+      q0 = f64x2.add(q0, f64x2.mul(d0, d0));
+      q1 = f64x2.add(q1, f64x2.mul(d1, d1));
     }
   }
-  const variance = total(f64x2.add(a, b)) / n;
-  store<f32>(target, <f32>mean);
-  store<f32>(target + plane, <f32>(1 / sqrt<f64>(variance + epsilon)));
-  store<f32>(target + 2 * plane, <f32>variance);
+  const sum = f64x2.splat(total(f64x2.add(s0, s1)));
+  const square = f64x2.splat(total(f64x2.add(q0, q1)));
+  storeMoments(p, target, 1, <f64>rows * <f64>width, origin, sum, sum, square, square);
 }
 
 /** Statistics in the same planes from a moving mean and variance. */
@@ -246,6 +266,9 @@ function normalizeRun(
   }
 }
 
+/** Rows of a block whose channels are normalized eight at a time, so that it stays in the L1 cache. */
+const BLOCK_ROWS = 32;
+
 /** y = (x - mean) · (inverse root · gamma) + beta */
 export function normalize(p: usize): void {
   const outer = word(p, Normalize.Outer);
@@ -258,12 +281,24 @@ export function normalize(p: usize): void {
   const plane = (<usize>(outer * groups)) << 2;
   const rows = outer * inner;
   const to = last(rows, 1);
-  for (let r = first(rows, 1); r < to; r++) {
+  for (let r = first(rows, 1); r < to; ) {
     const x = address(p, Normalize.Source) + <usize>r * stride;
     const y = address(p, Normalize.Target) + <usize>r * stride;
-    const mean = address(p, Normalize.Statistics) + ((<usize>((r / inner) * groups)) << 2);
+    const o = r / inner;
+    const mean = address(p, Normalize.Statistics) + ((<usize>(o * groups)) << 2);
     if (width == 1) {
-      normalizeRun(true, x, y, groups, mean, plane, gamma, beta);
+      // rows of the same statistics
+      const count = min<i32>(BLOCK_ROWS, min<i32>(to, (o + 1) * inner) - r);
+      let g = 0;
+      for (let c: usize = 0; g + 8 <= groups; g += 8, c += 32) {
+        normalizeColumns(x + c, y + c, count, stride, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+      }
+      const c = (<usize>g) << 2;
+      for (let i: usize = 0; i < <usize>count * stride; i += stride) {
+        const at = i + c;
+        normalizeRun(true, x + at, y + at, groups - g, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+      }
+      r += count;
       continue;
     }
     const run = (<usize>width) << 2;
@@ -272,6 +307,31 @@ export function normalize(p: usize): void {
       const m = mean + ((<usize>g) << 2);
       normalizeRun(false, x + c, y + c, width, m, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
     }
+    r++;
+  }
+}
+
+/** Eight groups of one channel. */
+function normalizeColumns(
+  x: usize,
+  y: usize,
+  rows: i32,
+  stride: usize,
+  mean: usize,
+  plane: usize,
+  gamma: usize,
+  beta: usize,
+): void {
+  const zero = f32x4.splat(0);
+  const m0 = v128.load(mean);
+  const m1 = v128.load(mean, 16);
+  const scale0 = f32x4.mul(v128.load(mean + plane), factor(gamma, 0, 4));
+  const scale1 = f32x4.mul(v128.load(mean + plane, 16), factor(gamma, 16, 4));
+  const offset0 = beta ? v128.load(beta) : zero;
+  const offset1 = beta ? v128.load(beta, 16) : zero;
+  for (; rows > 0; rows--, x += stride, y += stride) {
+    v128.store(y, madd(f32x4.sub(v128.load(x), m0), scale0, offset0));
+    v128.store(y, madd(f32x4.sub(v128.load(x, 16), m1), scale1, offset1), 16);
   }
 }
 
@@ -289,11 +349,12 @@ export function normalizeGrad(p: usize): void {
   const gamma = address(p, NormalizeGrad.Gamma);
   const stride = (<usize>(groups * width)) << 2;
   const plane = (<usize>(outer * groups)) << 2;
-  const perRow = width == 1 ? (groups + 3) >> 2 : groups;
-  const to = last(outer * perRow, 1);
-  for (let item = first(outer * perRow, 1); item < to; item++) {
-    const o = item / perRow;
-    const g = width == 1 ? (item - o * perRow) << 2 : item - o * perRow;
+  const items = itemsOf(groups, width);
+  const to = last(outer * items, 1);
+  for (let item = first(outer * items, 1); item < to; item++) {
+    const o = item / items;
+    let g = item - o * items;
+    if (width == 1) g *= WIDE;
     const channel = (<usize>(g * width)) << 2;
     const offset = <usize>(o * inner) * stride + channel;
     const dy = address(p, NormalizeGrad.Gradient) + offset;
@@ -301,9 +362,32 @@ export function normalizeGrad(p: usize): void {
     const dx = address(p, NormalizeGrad.Target) + offset;
     const mean = address(p, NormalizeGrad.Statistics) + ((<usize>(o * groups + g)) << 2);
     const scale = gamma ? gamma + channel : 0;
-    if (width == 1) columnGrad(dy, x, dx, inner, stride, min<i32>(4, groups - g), mean, plane, scale, mode);
-    else runGrad(dy, x, dx, inner, stride, width, mean, plane, scale, mode);
+    if (width > 1) {
+      runGrad(dy, x, dx, inner, stride, width, mean, plane, scale, mode);
+    } else if (g + WIDE <= groups) {
+      wideGrad(dy, x, dx, inner, stride, mean, plane, scale, mode);
+    } else {
+      for (let i = 0; g + i < groups; i += 4) {
+        const c = (<usize>i) << 2;
+        const count = min<i32>(4, groups - g - i);
+        columnGrad(dy + c, x + c, dx + c, inner, stride, count, mean + c, plane, scale ? scale + c : 0, mode);
+      }
+    }
   }
+}
+
+/*
+ * Of a channel: dx = dy · p - (x - mean) · q - r, where p = gamma · inverse root, and with s = sum(dy (x - mean)) and
+ * t = sum(dy) over the n rows q = p · inverse root² · s / n and r = p · t / n.
+ */
+
+/** p · sums / n of four channels, or 0. */
+// @ts-ignore: decorator
+@inline
+function mean4(wanted: bool, p: v128, s0: v128, s1: v128, n: f64): v128 {
+  if (!wanted) return f32x4.splat(0);
+  const m = f64x2.splat(1 / n);
+  return f32x4.mul(p, narrow(f64x2.mul(s0, m), f64x2.mul(s1, m)));
 }
 
 /** Up to four groups of one channel. */
@@ -321,32 +405,82 @@ function columnGrad(
 ): void {
   const m = loadUpTo(mean, count);
   const inverse = loadUpTo(mean + plane, count);
-  const scale = factor(gamma, 0, count);
-  let a0 = f64x2.splat(0);
-  let a1 = a0;
-  let b0 = a0;
-  let b1 = a0;
+  const scale = f32x4.mul(inverse, factor(gamma, 0, count));
+  let t0 = f64x2.splat(0);
+  let t1 = t0, s0 = t0, s1 = t0;
   if (mode != NormalizeMode.Fixed) {
     let s = dy;
     let q = x;
     for (let r = rows; r > 0; r--, s += stride, q += stride) {
-      const d = f32x4.mul(loadUpTo(s, count), scale);
-      const h = f32x4.mul(f32x4.sub(loadUpTo(q, count), m), inverse);
-      const d0 = low(d);
-      const d1 = high(d);
-      a0 = f64x2.add(a0, d0);
-      a1 = f64x2.add(a1, d1);
-      b0 = f64x2.add(b0, f64x2.mul(d0, low(h)));
-      b1 = f64x2.add(b1, f64x2.mul(d1, high(h)));
+      const d = loadUpTo(s, count);
+      const h = f32x4.sub(loadUpTo(q, count), m);
+      t0 = f64x2.add(t0, low(d));
+      t1 = f64x2.add(t1, high(d));
+      s0 = f64x2.add(s0, f64x2.mul(low(d), low(h)));
+      s1 = f64x2.add(s1, f64x2.mul(high(d), high(h)));
     }
   }
-  const n = f64x2.splat(<f64>rows);
-  const a = mode == NormalizeMode.Centered ? narrow(f64x2.div(a0, n), f64x2.div(a1, n)) : f32x4.splat(0);
-  const b = mode != NormalizeMode.Fixed ? narrow(f64x2.div(b0, n), f64x2.div(b1, n)) : f32x4.splat(0);
+  const square = f32x4.mul(inverse, inverse);
+  const slope = f32x4.mul(square, mean4(mode != NormalizeMode.Fixed, scale, s0, s1, <f64>rows));
+  const shift = mean4(mode == NormalizeMode.Centered, scale, t0, t1, <f64>rows);
   for (let r = rows; r > 0; r--, dy += stride, x += stride, dx += stride) {
-    const d = f32x4.mul(loadUpTo(dy, count), scale);
-    const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
-    storeUpTo(dx, f32x4.mul(nmadd(h, b, f32x4.sub(d, a)), inverse), count);
+    const h = f32x4.sub(loadUpTo(x, count), m);
+    storeUpTo(dx, nmadd(h, slope, f32x4.sub(f32x4.mul(loadUpTo(dy, count), scale), shift)), count);
+  }
+}
+
+/** Eight. */
+function wideGrad(
+  dy: usize,
+  x: usize,
+  dx: usize,
+  rows: i32,
+  stride: usize,
+  mean: usize,
+  plane: usize,
+  gamma: usize,
+  mode: i32,
+): void {
+  const mA = v128.load(mean);
+  const mB = v128.load(mean, 16);
+  let t0 = f64x2.splat(0);
+  let t1 = t0, t2 = t0, t3 = t0, s0 = t0, s1 = t0, s2 = t0, s3 = t0;
+  if (mode != NormalizeMode.Fixed) {
+    let s = dy;
+    let q = x;
+    for (let r = rows; r > 0; r--, s += stride, q += stride) {
+      let h = f32x4.sub(v128.load(q), mA);
+      let d = low(v128.load64_zero(s));
+      t0 = f64x2.add(t0, d);
+      s0 = f64x2.add(s0, f64x2.mul(d, low(h)));
+      d = low(v128.load64_zero(s, 8));
+      t1 = f64x2.add(t1, d);
+      s1 = f64x2.add(s1, f64x2.mul(d, high(h)));
+      h = f32x4.sub(v128.load(q, 16), mB);
+      d = low(v128.load64_zero(s, 16));
+      t2 = f64x2.add(t2, d);
+      s2 = f64x2.add(s2, f64x2.mul(d, low(h)));
+      d = low(v128.load64_zero(s, 24));
+      t3 = f64x2.add(t3, d);
+      s3 = f64x2.add(s3, f64x2.mul(d, high(h)));
+    }
+  }
+  const inverseA = v128.load(mean + plane);
+  const inverseB = v128.load(mean + plane, 16);
+  const scaleA = f32x4.mul(inverseA, factor(gamma, 0, 4));
+  const scaleB = f32x4.mul(inverseB, factor(gamma, 16, 4));
+  const moving = mode != NormalizeMode.Fixed;
+  const centered = mode == NormalizeMode.Centered;
+  const n = <f64>rows;
+  const slopeA = f32x4.mul(f32x4.mul(inverseA, inverseA), mean4(moving, scaleA, s0, s1, n));
+  const slopeB = f32x4.mul(f32x4.mul(inverseB, inverseB), mean4(moving, scaleB, s2, s3, n));
+  const shiftA = mean4(centered, scaleA, t0, t1, n);
+  const shiftB = mean4(centered, scaleB, t2, t3, n);
+  for (let r = rows; r > 0; r--, dy += stride, x += stride, dx += stride) {
+    const a = f32x4.sub(f32x4.mul(v128.load(dy), scaleA), shiftA);
+    const b = f32x4.sub(f32x4.mul(v128.load(dy, 16), scaleB), shiftB);
+    v128.store(dx, nmadd(f32x4.sub(v128.load(x), mA), slopeA, a));
+    v128.store(dx, nmadd(f32x4.sub(v128.load(x, 16), mB), slopeB, b), 16);
   }
 }
 
