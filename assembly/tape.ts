@@ -688,6 +688,9 @@ export const enum NormalizeGrad {
   Groups,
   Width,
   Mode,
+  /** The gradients of gamma and beta, of groups of one channel over all rows; addresses, or 0: they are summed here. */
+  ScaleGrad,
+  ShiftGrad,
   Length,
 }
 
@@ -700,6 +703,11 @@ export const enum ScaleGrad {
   Inner,
   Groups,
   Width,
+  /** The gradient of beta; address or 0. */
+  Shift,
+  /** ScratchBytes for each thread. */
+  Scratch,
+  ScratchBytes,
   Length,
 }
 

@@ -15,7 +15,7 @@ import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { madd, nmadd } from '../simd';
 import { Moments, MovingAverage, MovingMoments, NormalizeGrad, NormalizeMode, Normalize, ScaleGrad } from '../tape';
-import { first, last } from '../threads';
+import { first, last, thread } from '../threads';
 
 // @ts-ignore: decorator
 @inline
@@ -341,6 +341,10 @@ function normalizeColumns(
  *   rms       dx = (d - h mean(d h)) / sqrt(…)            fixed statistics  dx = d / sqrt(…)
  */
 export function normalizeGrad(p: usize): void {
+  if (word(p, NormalizeGrad.ScaleGrad)) {
+    batchGrad(p);
+    return;
+  }
   const outer = word(p, NormalizeGrad.Outer);
   const inner = word(p, NormalizeGrad.Inner);
   const groups = word(p, NormalizeGrad.Groups);
@@ -349,12 +353,11 @@ export function normalizeGrad(p: usize): void {
   const gamma = address(p, NormalizeGrad.Gamma);
   const stride = (<usize>(groups * width)) << 2;
   const plane = (<usize>(outer * groups)) << 2;
-  const items = itemsOf(groups, width);
+  const items = width == 1 ? (groups + 3) >> 2 : groups;
   const to = last(outer * items, 1);
   for (let item = first(outer * items, 1); item < to; item++) {
     const o = item / items;
-    let g = item - o * items;
-    if (width == 1) g *= WIDE;
+    const g = width == 1 ? (item - o * items) << 2 : item - o * items;
     const channel = (<usize>(g * width)) << 2;
     const offset = <usize>(o * inner) * stride + channel;
     const dy = address(p, NormalizeGrad.Gradient) + offset;
@@ -362,35 +365,22 @@ export function normalizeGrad(p: usize): void {
     const dx = address(p, NormalizeGrad.Target) + offset;
     const mean = address(p, NormalizeGrad.Statistics) + ((<usize>(o * groups + g)) << 2);
     const scale = gamma ? gamma + channel : 0;
-    if (width > 1) {
-      runGrad(dy, x, dx, inner, stride, width, mean, plane, scale, mode);
-    } else if (g + WIDE <= groups) {
-      wideGrad(dy, x, dx, inner, stride, mean, plane, scale, mode);
-    } else {
-      for (let i = 0; g + i < groups; i += 4) {
-        const c = (<usize>i) << 2;
-        const count = min<i32>(4, groups - g - i);
-        columnGrad(dy + c, x + c, dx + c, inner, stride, count, mean + c, plane, scale ? scale + c : 0, mode);
-      }
-    }
+    if (width == 1) columnGrad(dy, x, dx, inner, stride, min<i32>(4, groups - g), mean, plane, scale, mode);
+    else runGrad(dy, x, dx, inner, stride, width, mean, plane, scale, mode);
   }
 }
 
-/*
- * Of a channel: dx = dy · p - (x - mean) · q - r, where p = gamma · inverse root, and with s = sum(dy (x - mean)) and
- * t = sum(dy) over the n rows q = p · inverse root² · s / n and r = p · t / n.
- */
-
-/** p · sums / n of four channels, or 0. */
+/** inverse root · gamma · factor */
 // @ts-ignore: decorator
 @inline
-function mean4(wanted: bool, p: v128, s0: v128, s1: v128, n: f64): v128 {
-  if (!wanted) return f32x4.splat(0);
-  const m = f64x2.splat(1 / n);
-  return f32x4.mul(p, narrow(f64x2.mul(s0, m), f64x2.mul(s1, m)));
+function coefficient(inverse: v128, gamma: v128, f0: v128, f1: v128): v128 {
+  return narrow(
+    f64x2.mul(f64x2.mul(low(inverse), low(gamma)), f0),
+    f64x2.mul(f64x2.mul(high(inverse), high(gamma)), f1),
+  );
 }
 
-/** Up to four groups of one channel. */
+/** Up to four groups of one channel. dx = dy · scale - shift - (x - mean) · slope */
 function columnGrad(
   dy: usize,
   x: usize,
@@ -405,10 +395,12 @@ function columnGrad(
 ): void {
   const m = loadUpTo(mean, count);
   const inverse = loadUpTo(mean + plane, count);
-  const scale = f32x4.mul(inverse, factor(gamma, 0, count));
-  let t0 = f64x2.splat(0);
-  let t1 = t0, s0 = t0, s1 = t0;
+  const g = factor(gamma, 0, count);
+  let shift = f32x4.splat(0);
+  let slope = shift;
   if (mode != NormalizeMode.Fixed) {
+    let t0 = f64x2.splat(0);
+    let t1 = t0, s0 = t0, s1 = t0;
     let s = dy;
     let q = x;
     for (let r = rows; r > 0; r--, s += stride, q += stride) {
@@ -419,68 +411,74 @@ function columnGrad(
       s0 = f64x2.add(s0, f64x2.mul(low(d), low(h)));
       s1 = f64x2.add(s1, f64x2.mul(high(d), high(h)));
     }
+    const n = f64x2.splat(<f64>rows);
+    const i0 = low(inverse);
+    const i1 = high(inverse);
+    s0 = f64x2.mul(f64x2.mul(i0, i0), f64x2.div(s0, n));
+    s1 = f64x2.mul(f64x2.mul(i1, i1), f64x2.div(s1, n));
+    slope = coefficient(inverse, g, s0, s1);
+    if (mode == NormalizeMode.Centered) shift = coefficient(inverse, g, f64x2.div(t0, n), f64x2.div(t1, n));
   }
-  const square = f32x4.mul(inverse, inverse);
-  const slope = f32x4.mul(square, mean4(mode != NormalizeMode.Fixed, scale, s0, s1, <f64>rows));
-  const shift = mean4(mode == NormalizeMode.Centered, scale, t0, t1, <f64>rows);
-  for (let r = rows; r > 0; r--, dy += stride, x += stride, dx += stride) {
-    const h = f32x4.sub(loadUpTo(x, count), m);
-    storeUpTo(dx, nmadd(h, slope, f32x4.sub(f32x4.mul(loadUpTo(dy, count), scale), shift)), count);
-  }
+  gradColumn(dy, x, dx, rows, stride, count, m, f32x4.mul(inverse, g), shift, slope);
 }
 
-/** Eight. */
-function wideGrad(
+function gradColumn(
   dy: usize,
   x: usize,
   dx: usize,
   rows: i32,
   stride: usize,
-  mean: usize,
-  plane: usize,
-  gamma: usize,
-  mode: i32,
+  count: i32,
+  mean: v128,
+  scale: v128,
+  shift: v128,
+  slope: v128,
 ): void {
-  const mA = v128.load(mean);
-  const mB = v128.load(mean, 16);
-  let t0 = f64x2.splat(0);
-  let t1 = t0, t2 = t0, t3 = t0, s0 = t0, s1 = t0, s2 = t0, s3 = t0;
-  if (mode != NormalizeMode.Fixed) {
-    let s = dy;
-    let q = x;
-    for (let r = rows; r > 0; r--, s += stride, q += stride) {
-      let h = f32x4.sub(v128.load(q), mA);
-      let d = low(v128.load64_zero(s));
-      t0 = f64x2.add(t0, d);
-      s0 = f64x2.add(s0, f64x2.mul(d, low(h)));
-      d = low(v128.load64_zero(s, 8));
-      t1 = f64x2.add(t1, d);
-      s1 = f64x2.add(s1, f64x2.mul(d, high(h)));
-      h = f32x4.sub(v128.load(q, 16), mB);
-      d = low(v128.load64_zero(s, 16));
-      t2 = f64x2.add(t2, d);
-      s2 = f64x2.add(s2, f64x2.mul(d, low(h)));
-      d = low(v128.load64_zero(s, 24));
-      t3 = f64x2.add(t3, d);
-      s3 = f64x2.add(s3, f64x2.mul(d, high(h)));
-    }
+  for (; rows > 0; rows--, dy += stride, x += stride, dx += stride) {
+    const d = f32x4.sub(f32x4.mul(loadUpTo(dy, count), scale), shift);
+    storeUpTo(dx, nmadd(f32x4.sub(loadUpTo(x, count), mean), slope, d), count);
   }
-  const inverseA = v128.load(mean + plane);
-  const inverseB = v128.load(mean + plane, 16);
-  const scaleA = f32x4.mul(inverseA, factor(gamma, 0, 4));
-  const scaleB = f32x4.mul(inverseB, factor(gamma, 16, 4));
-  const moving = mode != NormalizeMode.Fixed;
-  const centered = mode == NormalizeMode.Centered;
-  const n = <f64>rows;
-  const slopeA = f32x4.mul(f32x4.mul(inverseA, inverseA), mean4(moving, scaleA, s0, s1, n));
-  const slopeB = f32x4.mul(f32x4.mul(inverseB, inverseB), mean4(moving, scaleB, s2, s3, n));
-  const shiftA = mean4(centered, scaleA, t0, t1, n);
-  const shiftB = mean4(centered, scaleB, t2, t3, n);
-  for (let r = rows; r > 0; r--, dy += stride, x += stride, dx += stride) {
-    const a = f32x4.sub(f32x4.mul(v128.load(dy), scaleA), shiftA);
-    const b = f32x4.sub(f32x4.mul(v128.load(dy, 16), scaleB), shiftB);
-    v128.store(dx, nmadd(f32x4.sub(v128.load(x), mA), slopeA, a));
-    v128.store(dx, nmadd(f32x4.sub(v128.load(x, 16), mB), slopeB, b), 16);
+}
+
+/**
+ * Groups of one channel over all rows, whose sums are there already: mean(d) = gamma dbeta / n, mean(d h) = gamma dgamma / n.
+ */
+function batchGrad(p: usize): void {
+  const rows = word(p, NormalizeGrad.Inner);
+  const channels = word(p, NormalizeGrad.Groups);
+  const stride = (<usize>channels) << 2;
+  const n = f64x2.splat(<f64>rows);
+  const to = last(rows, 1);
+  for (let r = first(rows, 1); r < to; r += BLOCK_ROWS) {
+    const count = min<i32>(BLOCK_ROWS, to - r);
+    const start = <usize>r * stride;
+    for (let c = 0; c < channels; c += 4) {
+      const i = (<usize>c) << 2;
+      const part = min<i32>(4, channels - c);
+      const mean = address(p, NormalizeGrad.Statistics) + i;
+      const inverse = loadUpTo(mean + stride, part);
+      const gamma = address(p, NormalizeGrad.Gamma);
+      const g = factor(gamma, i, part);
+      const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, part);
+      const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, part);
+      gradColumn(
+        address(p, NormalizeGrad.Gradient) + start + i,
+        address(p, NormalizeGrad.Source) + start + i,
+        address(p, NormalizeGrad.Target) + start + i,
+        count,
+        stride,
+        part,
+        loadUpTo(mean, part),
+        f32x4.mul(inverse, g),
+        coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n)),
+        coefficient(
+          inverse,
+          g,
+          f64x2.div(f64x2.mul(low(inverse), low(s)), n),
+          f64x2.div(f64x2.mul(high(inverse), high(s)), n),
+        ),
+      );
+    }
   }
 }
 
@@ -535,7 +533,13 @@ function runGrad(
   }
 }
 
-/** dgamma [channels] = sum over the rows of dy (x - mean) / sqrt(variance + epsilon), in order. */
+/** Bytes of the sums of four channels: of dy h, then of dy. */
+const SUMS = 64;
+
+/**
+ * dgamma [channels] = sum over the rows of dy (x - mean) / sqrt(variance + epsilon), dbeta = sum of dy, in order; by blocks
+ * of rows that stay in the L1 cache. The sums lie in scratch.
+ */
 export function scaleGrad(p: usize): void {
   const outer = word(p, ScaleGrad.Outer);
   const inner = word(p, ScaleGrad.Inner);
@@ -544,27 +548,56 @@ export function scaleGrad(p: usize): void {
   const channels = groups * width;
   const stride = (<usize>channels) << 2;
   const plane = (<usize>(outer * groups)) << 2;
+  const from = first(channels, 4);
   const to = last(channels, 4);
-  for (let c = first(channels, 4); c < to; c += 4) {
-    const count = min<i32>(4, to - c);
-    const offset = (<usize>c) << 2;
-    let dy = address(p, ScaleGrad.Gradient) + offset;
-    let x = address(p, ScaleGrad.Source) + offset;
-    let s0 = f64x2.splat(0);
-    let s1 = s0;
-    for (let o = 0; o < outer; o++) {
-      const mean = address(p, ScaleGrad.Statistics) + ((<usize>(o * groups)) << 2);
-      const m = ofChannels(mean, c, count, groups, width);
-      const inverse = ofChannels(mean + plane, c, count, groups, width);
-      for (let r = inner; r > 0; r--, dy += stride, x += stride) {
-        const d = loadUpTo(dy, count);
-        const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
-        s0 = f64x2.add(s0, f64x2.mul(low(d), low(h)));
-        s1 = f64x2.add(s1, f64x2.mul(high(d), high(h)));
+  const scratch = address(p, ScaleGrad.Scratch) + <usize>thread * address(p, ScaleGrad.ScratchBytes);
+  for (let i: usize = 0; i < (<usize>(to - from + 3) >> 2) * SUMS; i += 16) v128.store(scratch + i, i64x2.splat(0));
+  for (let o = 0; o < outer; o++) {
+    const mean = address(p, ScaleGrad.Statistics) + ((<usize>(o * groups)) << 2);
+    for (let r = 0; r < inner; r += BLOCK_ROWS) {
+      const rows = min<i32>(BLOCK_ROWS, inner - r);
+      const start = <usize>(o * inner + r) * stride;
+      const dy = address(p, ScaleGrad.Gradient) + start;
+      const x = address(p, ScaleGrad.Source) + start;
+      let sums = scratch;
+      for (let c = from; c < to; c += 4, sums += SUMS) {
+        const count = min<i32>(4, to - c);
+        const offset = (<usize>c) << 2;
+        const m = ofChannels(mean, c, count, groups, width);
+        const inverse = ofChannels(mean + plane, c, count, groups, width);
+        addColumn(dy + offset, x + offset, rows, stride, count, m, inverse, sums);
       }
     }
-    storeUpTo(address(p, ScaleGrad.Target) + offset, narrow(s0, s1), count);
   }
+  let sums = scratch;
+  for (let c = from; c < to; c += 4, sums += SUMS) {
+    const count = min<i32>(4, to - c);
+    const offset = (<usize>c) << 2;
+    storeUpTo(address(p, ScaleGrad.Target) + offset, narrow(v128.load(sums), v128.load(sums, 16)), count);
+    const shift = address(p, ScaleGrad.Shift);
+    if (shift) storeUpTo(shift + offset, narrow(v128.load(sums, 32), v128.load(sums, 48)), count);
+  }
+}
+
+function addColumn(dy: usize, x: usize, rows: i32, stride: usize, count: i32, m: v128, inverse: v128, sums: usize): void {
+  let s0 = v128.load(sums);
+  let s1 = v128.load(sums, 16);
+  let t0 = v128.load(sums, 32);
+  let t1 = v128.load(sums, 48);
+  for (; rows > 0; rows--, dy += stride, x += stride) {
+    const d = loadUpTo(dy, count);
+    const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
+    const d0 = low(d);
+    const d1 = high(d);
+    s0 = f64x2.add(s0, f64x2.mul(d0, low(h)));
+    s1 = f64x2.add(s1, f64x2.mul(d1, high(h)));
+    t0 = f64x2.add(t0, d0);
+    t1 = f64x2.add(t1, d1);
+  }
+  v128.store(sums, s0);
+  v128.store(sums, s1, 16);
+  v128.store(sums, t0, 32);
+  v128.store(sums, t1, 48);
 }
 
 /** A statistic of the groups of channels c, c + 1, … */

@@ -46,8 +46,8 @@ export interface OpAttributes {
   rowDot: Record<never, never>;
   /** x times one number for each row. */
   scaleRows: Record<never, never>;
-  /** What an operation makes in the same pass as its result, [batch, …shape]. */
-  secondResult: { shape: readonly number[] };
+  /** What an operation makes in the same pass as its result, [batch, …shape]; `whole`: [shape], whatever the batch. */
+  secondResult: { shape: readonly number[]; whole?: boolean };
   /** All time steps of a recurrent layer: projected input, recurrent kernel, and a bias where Gru has one. */
   recurrence: RecurrenceAttributes;
   /** The gradient of the projected input: dy, saved steps, recurrent kernel. */

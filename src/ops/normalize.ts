@@ -110,17 +110,17 @@ export const normalize: Rules<
     gradient: (tracer, { inputs, attributes, layer }, dy) => {
       const [x, statistics] = inputs as readonly [Tensor, Tensor];
       const { gamma, beta } = factors(inputs, attributes);
-      const dx = tracer.add(
-        'normalizeGrad',
-        [dy, x, statistics, ...(gamma ? [gamma] : [])],
-        attributes,
-        layer,
-      );
       // dgamma = sum of dy (x - mean) / sqrt(variance + epsilon), dbeta = sum of dy, over the rows
+      const dgamma: Tensor = tracer.add('scaleGrad', [dy, x, statistics], attributes, layer);
+      const shape = [lastOf(x.shape)];
+      const dbeta: Tensor = tracer.add('secondResult', [dgamma], { shape, whole: true }, layer);
+      // of a batch, dx follows from those sums
+      const sums = attributes.over === 'batch' && attributes.mode === 'centered' ? [dgamma, dbeta] : [];
+      const operands = [dy, x, statistics, ...(gamma ? [gamma] : []), ...sums];
       return [
-        [x, dx],
-        ...(gamma ? [[gamma, tracer.add('scaleGrad', [dy, x, statistics], attributes, layer)] as const] : []),
-        ...(beta ? [[beta, tracer.add('sumRows', [dy], {}, layer)] as const] : []),
+        [x, tracer.add('normalizeGrad', operands, attributes, layer)],
+        ...(gamma ? [[gamma, dgamma] as const] : []),
+        ...(beta ? [[beta, dbeta] as const] : []),
       ];
     },
     inPlace: true,
@@ -153,7 +153,9 @@ export const normalize: Rules<
     gradient: 'none',
     inPlace: true,
     emit: (e, { tensor, output }) => {
-      const [dy, x, statistics, gamma] = tensor.inputs as readonly [Tensor, Tensor, Tensor, Tensor?];
+      const [dy, x, statistics, ...rest] = tensor.inputs as readonly [Tensor, Tensor, Tensor, ...Tensor[]];
+      const gamma = tensor.attributes.scale ? rest.shift() : undefined;
+      const [dgamma, dbeta] = rest;
       const { outer, inner, groups, width } = viewOf(x, tensor.attributes, e);
       e.emit(
         Op.NormalizeGrad,
@@ -168,6 +170,8 @@ export const normalize: Rules<
           [NormalizeGrad.Groups]: groups,
           [NormalizeGrad.Width]: width,
           [NormalizeGrad.Mode]: MODES[tensor.attributes.mode],
+          [NormalizeGrad.ScaleGrad]: dgamma ? e.address(dgamma) : 0,
+          [NormalizeGrad.ShiftGrad]: dbeta ? e.address(dbeta) : 0,
         },
         NormalizeGrad.Length,
         tensor.inputs.map((input) => e.span(input)),
@@ -179,7 +183,8 @@ export const normalize: Rules<
   scaleGrad: {
     shape: ([dy]) => [lastOf(dy!.shape)],
     gradient: 'none',
-    emit: (e, { tensor, output }) => {
+    workspace: ({ inputs: [dy] }) => sumBytes(dy!),
+    emit: (e, { tensor, output, second }) => {
       const [dy, x, statistics] = tensor.inputs as [Tensor, Tensor, Tensor];
       const { outer, inner, groups, width } = viewOf(x, tensor.attributes, e);
       e.emit(
@@ -193,14 +198,20 @@ export const normalize: Rules<
           [ScaleGrad.Inner]: inner,
           [ScaleGrad.Groups]: groups,
           [ScaleGrad.Width]: width,
+          [ScaleGrad.Shift]: second ? e.address(second) : 0,
+          [ScaleGrad.Scratch]: e.workspace.start,
+          [ScaleGrad.ScratchBytes]: sumBytes(dy),
         },
         ScaleGrad.Length,
         tensor.inputs.map((input) => e.span(input)),
-        [e.span(output)],
+        [e.span(output), ...(second ? [e.span(second)] : []), e.workspace],
       );
     },
   },
 };
+
+/** Two float64 for each channel, and room for a last vector. */
+const sumBytes = (dy: Tensor): number => Math.ceil(lastOf(dy.shape) / 4) * 64;
 
 const MODES = {
   centered: NormalizeMode.Centered,

@@ -123,7 +123,7 @@ export const recurrent: Rules<
   'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernelGrad' | 'recurrentBiasGrad'
 > = {
   secondResult: {
-    shape: (_, { shape }) => [BATCH, ...shape],
+    shape: (_, { shape, whole }) => (whole ? shape : [BATCH, ...shape]),
     gradient: 'none',
     emit: 'none',
   },
