@@ -168,6 +168,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
 
 const POOLS: readonly (Geometry & { readonly mean: boolean })[] = [false, true].flatMap((mean) => [
   { name: `${mean ? 'mean' : 'max'} 2x2`, image: [4, 6], taps: [2, 2], strides: [2, 2], mean },
+  { name: `${mean ? 'mean' : 'max'} 2x2, odd image`, image: [5, 7], taps: [2, 2], strides: [2, 2], mean },
   {
     name: `${mean ? 'mean' : 'max'} 3x2 same`,
     image: [5, 4],
