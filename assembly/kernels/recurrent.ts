@@ -91,7 +91,9 @@ export function recurrence(p: usize): void {
   const joint = cell == Cell.GruBefore ? columns - units : columns;
   const own = scratch + floats(up(joint, GEMM_PANEL), units);
   packPanels(source, floats(1, columns), joint, units, scratch, (<usize>units) << 5);
-  if (joint < columns) packPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
+  if (joint < columns) {
+    packPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
+  }
   for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
 }
 

@@ -338,8 +338,9 @@ export function tiles4(
 /**
  * Tiles of 8 columns whose rows of A lie where they are, in `count` runs of `length` floats, each of them as far (`runs`,
  * bytes) from the row's beginning. `rows` holds for each row where it begins, from a, and where its sums go, from c. B
- * is a panel whose first row is what the sums begin with. Packed operands are read a little faster (in Node 20 at 87 %
- * instead of 77 %, in Node 24 97 and 95 %), but packing patches costs more than that with up to 64 columns.
+ * is a panel whose first row is what the sums begin with. Packed operands are read faster (in Node 20 at 87 % instead of
+ * 77 %, in Node 24 97 and 95 %), but a 3 x 3 convolution of 16 channels to 16 in all reaches 70 % in this way, packed 61 %;
+ * of 64 to 64 both reach 76 % (Node 20).
  */
 export function directTiles8(
   rows: usize,
