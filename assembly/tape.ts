@@ -590,6 +590,16 @@ export const enum Recurrent {
   Flags,
   Scratch,
   ScratchBytes,
+  /** Steps that count, [rows, time]: 0 where one is left out and states and output stay; address or 0. */
+  Mask,
+  /** What h is multiplied with at the start of a step, [rows, units]; address or 0. */
+  Dropout,
+  /** States before the first step, of the gradient theirs, [rows, states · units]; address or 0. */
+  Initial,
+  /** Floats from one row of y (or dy) to the next. */
+  OutputRow,
+  /** States after the last step, of the gradient theirs: of the first row, the others OutputRow apart; address or 0. */
+  Final,
   Length,
 }
 

@@ -65,6 +65,7 @@ export function planMemory(
       define(call.output, i);
     }
     if (call.second) define(call.second, i);
+    if (call.third) define(call.third, i);
     const bytes = threads * (ruleOf(call.tensor).workspace?.(call.tensor, batch) ?? 0);
     if (bytes > 0) {
       const storage = { bytes, from: i, to: i, at: 0 };

@@ -49,7 +49,8 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   for (const tensor of tensors) {
     if (made.has(tensor)) continue;
     if (isOp(tensor, 'lossGradient') || isOp(tensor, 'secondResult')) {
-      made.get(tensor.inputs[0]!)!.second = tensor as unknown as Tensor;
+      const third = isOp(tensor, 'secondResult') && tensor.attributes.third;
+      made.get(tensor.inputs[0]!)![third ? 'third' : 'second'] = tensor as unknown as Tensor;
       continue;
     }
     if (typeof ruleOf(tensor).emit !== 'function') continue;

@@ -249,6 +249,8 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
       return graph.add('recurrence', [z, recurrentKernel!, ...(inside ? [bias] : [])], {
         ...attributes,
         ...order,
+        final: false,
+        extras: inside ? ['bias'] : [],
       });
     },
   });

@@ -46,11 +46,11 @@ export interface OpAttributes {
   rowDot: Record<never, never>;
   /** x times one number for each row. */
   scaleRows: Record<never, never>;
-  /** What an operation makes in the same pass as its result, [batch, …shape]. */
-  secondResult: { shape: readonly number[] };
-  /** All time steps of a recurrent layer: projected input, recurrent kernel, and a bias where Gru has one. */
+  /** What an operation makes in the same pass as its result, [batch, …shape]; it may make a third. */
+  secondResult: { shape: readonly number[]; third?: true };
+  /** All time steps of a recurrent layer: projected input, recurrent kernel, and the extras. */
   recurrence: RecurrenceAttributes;
-  /** The gradient of the projected input: dy, saved steps, recurrent kernel. */
+  /** The gradient of the projected input: dy, saved steps, recurrent kernel, and the extras without the bias. */
   recurrenceGrad: RecurrenceAttributes;
   /** The gradient of the recurrent kernel: saved steps, gradient of the product with it. */
   recurrentKernelGrad: { cell: Cell };
@@ -114,7 +114,18 @@ export interface RecurrenceAttributes {
   backwards: boolean;
   /** Outputs in the order of the steps; else each stands at its time. */
   reversed: boolean;
+  /** The result is [batch, outputs · units + states · units], the states after the last step behind the outputs. */
+  final: boolean;
+  /** Inputs behind the recurrent kernel, in this order. */
+  extras: readonly RecurrentExtra[];
 }
+
+/**
+ * bias (of Gru): [2, 3 · units], of the input and of the product; mask: [batch, time], 0 where a step is left out and
+ * states and output stay; state: what the states are before the first step, [batch, states · units], h first; dropout:
+ * what h is multiplied with at the start of each step, [batch, units].
+ */
+export type RecurrentExtra = 'bias' | 'mask' | 'state' | 'dropout';
 
 /** What is normalized together. */
 export interface GroupAttributes {

@@ -24,12 +24,14 @@ export interface Epilogue {
   derivative?: Tensor<'activationGrad'>;
 }
 
-/** One kernel call: an operation, the tensor its result becomes after fusion, and a second result of some. */
+/** One kernel call: an operation, the tensor its result becomes after fusion, and further results of some. */
 export interface Call<K extends OpName = OpName> {
   readonly tensor: Tensor<K>;
   output: Tensor;
   /** What it makes in the same pass: a loss its gradient, a recurrence what its gradient needs. */
   second?: Tensor;
+  /** A recurrence's gradient: that of the states before the first step. */
+  third?: Tensor;
   epilogue: Epilogue;
 }
 
