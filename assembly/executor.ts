@@ -8,6 +8,7 @@ import { gather } from './kernels/gather';
 import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
+import { stepMask } from './kernels/mask';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/merge';
 import { binaryHits, classHits } from './kernels/metric';
 import {
@@ -155,6 +156,9 @@ function walk(p: usize): bool {
         break;
       case Op.EmbeddingGrad:
         embeddingGrad(p);
+        break;
+      case Op.StepMask:
+        stepMask(p);
         break;
       default:
         unreachable();

@@ -54,6 +54,7 @@ export const enum Op {
   ScaleGrad,
   Embedding,
   EmbeddingGrad,
+  StepMask,
 }
 
 export const enum Head {
@@ -708,5 +709,15 @@ export const enum EmbeddingGrad {
   Count,
   Rows,
   Columns,
+  Length,
+}
+
+/** y [Rows] = 1 where an element of x [Rows, Columns] differs from Value, else 0. */
+export const enum StepMask {
+  Source = 1,
+  Target,
+  Rows,
+  Columns,
+  Value,
   Length,
 }

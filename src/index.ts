@@ -33,6 +33,7 @@ export {
   rescaling,
   reshape,
 } from './layers/layers.ts';
+export { masking } from './layers/masking.ts';
 export {
   add,
   average,

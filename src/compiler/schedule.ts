@@ -139,4 +139,5 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.ScaleGrad]: 'gradient of gamma',
   [Op.Embedding]: 'embedding',
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
+  [Op.StepMask]: 'mask',
 };

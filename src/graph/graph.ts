@@ -7,6 +7,8 @@ import type { Tensor } from '../ops/tensor.ts';
 /** The operations of a model, its loss and their gradients, in the order in which they were traced. */
 export class Graph implements Tracer {
   readonly tensors: Tensor[] = [];
+  /** Of tensors [batch, time, …], where they have one: which time steps count, [batch, time]. See layers/masks.ts. */
+  readonly masks = new Map<Tensor, Tensor>();
   /** The layer that is tracing. */
   layer = 'model';
 

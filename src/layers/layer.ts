@@ -24,6 +24,8 @@ export interface CallContext {
   readonly training: boolean;
   /** A number of the layer's own, for its random numbers. */
   readonly stream: number;
+  /** Of the input [batch, time, …]: which steps count, [batch, time], 1 or 0. */
+  readonly mask: Tensor | undefined;
   /** Frozen layers keep their state, and normalize as for inference. */
   readonly frozen: boolean;
   /**
@@ -41,6 +43,8 @@ export interface Layer {
   readonly name?: string | undefined;
   /** The layer reads an input of the model, which takes integers from 0 to below this. */
   readonly indices?: number;
+  /** The mask of its input is that of its result, too. */
+  readonly passesMask?: true;
   /** `shape` without the batch; `name` for messages. */
   parameters(shape: Shape, name: string): readonly ParameterSpec[];
   call(x: Tensor, context: CallContext): Tensor;
@@ -55,5 +59,7 @@ export interface MergeLayer {
   /** How many inputs it takes. */
   readonly least: number;
   readonly most: number;
+  /** Steps of its result count that do in all inputs with a mask. */
+  readonly passesMask?: true;
   merge(inputs: readonly Tensor[], graph: Graph): Tensor;
 }

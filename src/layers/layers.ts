@@ -19,6 +19,7 @@ import {
 import { type EmbeddingOptions, embedding } from './embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
+import { masking } from './masking.ts';
 import {
   type BatchNormalizationOptions,
   batchNormalization,
@@ -107,6 +108,7 @@ export function dense(units: number, options: DenseOptions = {}): CallableLayer 
   const biasLearningRateScale = scale('biasLearningRateScale');
   return callable({
     type: 'dense',
+    passesMask: true,
     name,
     config: written({
       units,
@@ -165,6 +167,7 @@ export function activation(kind: ActivationLike, options: LayerOptions = {}): Ca
   const config: ActivationConfig = activationConfig(kind, 'activation');
   return callable({
     type: 'activation',
+    passesMask: true,
     name: layerName(options, 'activation'),
     config: { activation: config },
     parameters: () => [],
@@ -183,6 +186,7 @@ export function dropout(rate: number, options: LayerOptions = {}): CallableLayer
   number(rate, 'dropout: rate', { min: 0, below: 1 });
   return callable({
     type: 'dropout',
+    passesMask: true,
     name: layerName(options, 'dropout'),
     config: { rate },
     parameters: () => [],
@@ -245,6 +249,7 @@ export function rescaling(scale: number, options: LayerOptions & { offset?: numb
   const offset = number(options.offset ?? 0, 'rescaling: offset');
   return callable({
     type: 'rescaling',
+    passesMask: true,
     name: layerName(options, 'rescaling'),
     config: { scale, offset },
     parameters: () => [],
@@ -285,6 +290,7 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
   embedding: ({ inputDim, outputDim, ...options }) =>
     embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
+  masking: ({ maskValue, ...options }) => masking(maskValue as number, options as LayerOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

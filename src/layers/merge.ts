@@ -27,6 +27,7 @@ function fold(
     config: {},
     least: 2,
     most: MANY,
+    passesMask: true,
     merge: (inputs, graph) => {
       const [head, ...rest] = inputs as [Tensor, ...Tensor[]];
       for (const { shape } of rest) {
@@ -86,6 +87,7 @@ export function concatenate(options: ConcatenateOptions = {}): CallableMerge {
     config: { axis },
     least: 2,
     most: MANY,
+    passesMask: true,
     merge: (inputs, graph) =>
       graph.add('concatenate', inputs, { axis: axis < 0 ? axis + inputs[0]!.shape.length : axis }),
   });

@@ -107,6 +107,7 @@ export function layerNormalization(options: NormalizationOptions = {}): Callable
   const { name, config, parameters, apply } = common('layerNormalization', options);
   return callable({
     type: 'layerNormalization',
+    passesMask: true,
     name,
     config: written(config),
     parameters,
@@ -124,6 +125,7 @@ export function rmsNormalization(options: RmsNormalizationOptions = {}): Callabl
   const { name, config, parameters, apply } = common('rmsNormalization', options, 1e-6, false);
   return callable({
     type: 'rmsNormalization',
+    passesMask: true,
     name,
     config: written(config),
     parameters,

@@ -1,5 +1,6 @@
 import { knownKeys } from '../checks.ts';
 import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
+import { averageOfMasked } from './masks.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import {
@@ -88,7 +89,8 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
       checkImage([-1, ...shape], dimensions, layer, type);
       return [];
     },
-    call(x, { graph }) {
+    call(image, { graph, mask }) {
+      const x = mask && dimensions === 1 && mean ? averageOfMasked(graph, image, mask) : image;
       const size: Shape = x.shape.slice(1, -1);
       const ones = size.map(() => 1);
       const where = windows(x.shape, size, ones, ones, 'valid', graph.layer);
@@ -113,7 +115,7 @@ export function globalMaxPooling3d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalMaxPooling3d', 3, false, options);
 }
 
-/** The mean of all steps: [batch, steps, channels] to [batch, channels]. */
+/** The mean of all steps, or of those that a mask leaves: [batch, steps, channels] to [batch, channels]. */
 export function globalAveragePooling1d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalAveragePooling1d', 1, true, options);
 }

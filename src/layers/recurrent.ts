@@ -1,6 +1,7 @@
 import { Cell } from '../../assembly/tape.ts';
 import { flag, integer, knownKeys } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import type { RecurrentExtra } from '../ops/attributes.ts';
 import { CELLS } from '../ops/recurrent.ts';
 import { BATCH, showShape, type Tensor } from '../ops/tensor.ts';
 import {
@@ -241,17 +242,23 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
           : []),
       ];
     },
-    call(x, { graph, parameters: [kernel, recurrentKernel, bias] }) {
+    call(x, { graph, mask, parameters: [kernel, recurrentKernel, bias] }) {
       let z: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
       const inside = bias && cell === Cell.Gru;
       if (bias && !inside) z = graph.add('biasAdd', [z, bias], {});
       const order = { sequences: returnSequences, backwards: goBackwards, reversed: goBackwards };
-      return graph.add('recurrence', [z, recurrentKernel!, ...(inside ? [bias] : [])], {
+      const extras: Partial<Record<RecurrentExtra, Tensor>> = {
+        ...(inside && { bias }),
+        ...(mask && { mask }),
+      };
+      const y: Tensor = graph.add('recurrence', [z, recurrentKernel!, ...Object.values(extras)], {
         ...attributes,
         ...order,
         final: false,
-        extras: inside ? ['bias'] : [],
+        extras: Object.keys(extras) as RecurrentExtra[],
       });
+      if (mask && returnSequences && !goBackwards) graph.masks.set(y, mask);
+      return y;
     },
   });
 }

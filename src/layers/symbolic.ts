@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { BATCH, type Shape, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
 import type { CallContext, Layer, MergeLayer, ParameterSpec } from './layer.ts';
+import { joinMasks } from './masks.ts';
 
 /** A parameter with the name of the layer that owns it; of a sub-model `encoder/dense`. */
 export interface OwnedSpec {
@@ -11,7 +12,7 @@ export interface OwnedSpec {
 }
 
 /** What a layer traces with; each of its random operations takes the next stream. */
-export type Tracing = Omit<CallContext, 'stream' | 'frozen'> & {
+export type Tracing = Omit<CallContext, 'stream' | 'frozen' | 'mask'> & {
   readonly nextStream: () => number;
   isFrozen(parameter: Tensor): boolean;
 };
@@ -101,9 +102,15 @@ export function callLayer(
   if (isSubModel(layer)) return layer.callOn(xs, tracing, name);
   const { graph, parameters, training, update } = tracing;
   graph.layer = name;
-  if (isMerge(layer)) return [layer.merge(xs, graph)];
+  const keep = (y: Tensor, mask: Tensor | undefined): readonly Tensor[] => {
+    if (layer.passesMask && mask) graph.masks.set(y, mask);
+    return [y];
+  };
+  if (isMerge(layer)) return keep(layer.merge(xs, graph), joinMasks(graph, xs));
   const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
-  return [layer.call(xs[0]!, { graph, parameters, training, frozen, update, stream: tracing.nextStream() })];
+  const mask = graph.masks.get(xs[0]!);
+  const context = { graph, parameters, training, frozen, mask, update, stream: tracing.nextStream() };
+  return keep(layer.call(xs[0]!, context), mask);
 }
 
 /** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */

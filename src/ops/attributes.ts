@@ -70,6 +70,8 @@ export interface OpAttributes {
   /** Rows of a table, by integers. */
   embedding: Record<never, never>;
   embeddingGrad: { rows: number };
+  /** Which steps of [batch, time, …] differ from a value: [batch, time], 1 or 0. */
+  stepMask: { value: number };
 }
 
 export type OpName = keyof OpAttributes;

@@ -179,7 +179,14 @@ export const merge: Rules<Merge> = {
 
   scaleRows: {
     shape: ([x]) => x!.shape,
-    gradient: 'none',
+    // dx = dy scale, dscale = dy · x
+    gradient: (tracer, { inputs: [x, scale], layer }, dy) => {
+      const products = tracer.add('rowDot', [dy, x!], {}, layer) as unknown as Tensor;
+      return [
+        [x!, tracer.add('scaleRows', [dy, scale!], {}, layer)],
+        [scale!, tracer.add('reshape', [products], { shape: scale!.shape.slice(1) }, layer)],
+      ];
+    },
     inPlace: true,
     emit: (e, { tensor, output }) => {
       const [x, scale] = tensor.inputs as [Tensor, Tensor];

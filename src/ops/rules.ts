@@ -3,6 +3,7 @@ import { convolution } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
+import { mask } from './mask.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
 import { normalize } from './normalize.ts';
@@ -24,4 +25,5 @@ export const rules: Rules = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...mask,
 };

@@ -95,12 +95,18 @@ export const merge: Rows<'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | '
   scaleRows: {
     variants: [{ name: 'rows', attributes: {} }],
     operands: (size, _, random) => [
-      matrix(size, random, -2, 2, false),
-      tensor([BATCH, 1], size.rows, (n) => uniform(random, n), false),
+      matrix(size, random),
+      tensor([BATCH, 1], size.rows, (n) => uniform(random, n)),
     ],
     forward: ([x, scale]) => twins.scaleRows(x!, scale!),
     forwardBound: () => 'exact',
-    gradient: 'none',
+    gradient: {
+      twin: ([x, scale], _, dy, { columns }) => [twins.scaleRows(dy, scale!), twins.rowDot(dy, x!, columns)],
+      bound: ([x], _, dy, { columns }) => [
+        'exact',
+        twins.rowDot(magnitudes(dy), magnitudes(x!), columns).map((total) => total * columns),
+      ],
+    },
     tails: [ROWS, COLUMNS],
   },
 };

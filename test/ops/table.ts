@@ -4,6 +4,7 @@ import { convolution, pooling } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
 import { losses } from './losses.ts';
+import { mask } from './mask.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
 import { normalize } from './normalize.ts';
@@ -24,6 +25,7 @@ const table: Rows<OpName> = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...mask,
 };
 
 /** Variants of all operations, where their names do not matter. */
