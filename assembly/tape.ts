@@ -380,13 +380,21 @@ export const enum Fill {
   TruncatedNormal,
 }
 
-/** y = x * mask / (1 - rate); the mask is a function of (seed, step, Stream, index). */
+/**
+ * y = x · Scale + Offset where it is kept, else Other. x [rows, Positions, Channels]; what is kept is a function of (seed,
+ * step, Stream, row · Channels + channel), the same for all positions.
+ */
 export const enum Dropout {
   Source = 1,
   Target,
   Count,
   Rate,
   Stream,
+  Positions,
+  Channels,
+  Scale,
+  Offset,
+  Other,
   Length,
 }
 

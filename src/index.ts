@@ -3,6 +3,7 @@ export type { ArrayData, ArrayInput, NestedNumbers } from './data/arrays.ts';
 export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
 export { ModelFormatError } from './io/errors.ts';
 export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
+export { type BidirectionalOptions, bidirectional } from './layers/bidirectional.ts';
 export {
   type ConvolutionOptions,
   conv1d,
@@ -43,6 +44,7 @@ export {
   maximum,
   multiply,
 } from './layers/merge.ts';
+export { alphaDropout, spatialDropout1d, spatialDropout2d, spatialDropout3d } from './layers/noise.ts';
 export {
   type BatchNormalizationOptions,
   batchNormalization,
@@ -73,10 +75,13 @@ export {
 export {
   type GruOptions,
   gru,
+  type InitialState,
   type LstmOptions,
   lstm,
+  type RecurrentLayer,
   type RecurrentOptions,
   type SimpleRnnOptions,
+  type StateLayer,
   simpleRnn,
 } from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';

@@ -48,6 +48,14 @@ export interface Layer {
   /** `shape` without the batch; `name` for messages. */
   parameters(shape: Shape, name: string): readonly ParameterSpec[];
   call(x: Tensor, context: CallContext): Tensor;
+  /** A layer that may take more than one input, or has more than one result: instead of `call`. */
+  readonly many?: {
+    readonly mostInputs: number;
+    readonly results: number;
+    call(xs: readonly Tensor[], context: CallContext): readonly Tensor[];
+  };
+  /** A recurrent layer in either direction, for `bidirectional`; each output of a sequence at its time. */
+  directed?(x: Tensor, context: CallContext, backwards: boolean): Tensor;
 }
 
 /** A layer of several inputs and no parameters. */

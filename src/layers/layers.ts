@@ -7,6 +7,7 @@ import {
   activationConfig,
   applyActivation,
 } from './activations.ts';
+import { type BidirectionalOptions, bidirectional } from './bidirectional.ts';
 import {
   type ConvolutionOptions,
   conv1d,
@@ -20,6 +21,7 @@ import { type EmbeddingOptions, embedding } from './embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
 import { masking } from './masking.ts';
+import { alphaDropout, spatialDropout1d, spatialDropout2d, spatialDropout3d } from './noise.ts';
 import {
   type BatchNormalizationOptions,
   batchNormalization,
@@ -290,6 +292,12 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
   embedding: ({ inputDim, outputDim, ...options }) =>
     embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
+  bidirectional: ({ layer, ...options }) =>
+    bidirectional(layerFromConfig(layer), options as BidirectionalOptions),
+  spatialDropout1d: ({ rate, ...options }) => spatialDropout1d(rate as number, options as LayerOptions),
+  spatialDropout2d: ({ rate, ...options }) => spatialDropout2d(rate as number, options as LayerOptions),
+  spatialDropout3d: ({ rate, ...options }) => spatialDropout3d(rate as number, options as LayerOptions),
+  alphaDropout: ({ rate, ...options }) => alphaDropout(rate as number, options as LayerOptions),
   masking: ({ maskValue, ...options }) => masking(maskValue as number, options as LayerOptions),
 };
 

@@ -44,6 +44,8 @@ export interface Application {
   readonly id: number;
   readonly layer: Applicable;
   readonly inputs: readonly SymbolicTensor[];
+  /** Of its results, with the batch. */
+  readonly shapes: readonly Shape[];
 }
 
 /** An input of a model. */
@@ -110,6 +112,7 @@ export function callLayer(
   const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
   const mask = graph.masks.get(xs[0]!);
   const context = { graph, parameters, training, frozen, mask, update, stream: tracing.nextStream() };
+  if (layer.many) return layer.many.call(xs, context);
   return keep(layer.call(xs[0]!, context), mask);
 }
 
@@ -120,8 +123,9 @@ export function apply(
   name = layer.name ?? layer.type,
 ): readonly SymbolicTensor[] {
   checkInputs(layer, inputs, name);
-  const source: Application = { id: ++made, layer, inputs };
-  return resultShapes(layer, inputs, name).map((shape, i) => new SymbolicTensor(shape, source, i));
+  const shapes = resultShapes(layer, inputs, name);
+  const source: Application = { id: ++made, layer, inputs, shapes };
+  return shapes.map((shape, i) => new SymbolicTensor(shape, source, i));
 }
 
 function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name: string): readonly Shape[] {
@@ -173,8 +177,11 @@ function checkInputs(layer: Applicable, inputs: readonly unknown[], name: string
         `layer '${name}' (${layer.type}) takes ${wanted} inputs in an array, got ${given}`,
       );
     }
-  } else if (given !== 1) {
-    throw new UsageError(`layer '${name}' (${layer.type}) takes one input, got ${given}`);
+  } else if (given < 1 || given > (layer.many?.mostInputs ?? 1)) {
+    const most = layer.many?.mostInputs ?? 1;
+    throw new UsageError(
+      `layer '${name}' (${layer.type}) takes ${most === 1 ? 'one input' : `1 to ${most} inputs`}, got ${given}`,
+    );
   }
 }
 
@@ -204,7 +211,10 @@ export function callableMerge(layer: MergeLayer): CallableMerge {
 }
 
 /** Own properties, since a function has a `name` and a `call` of its own. */
-function withFields<F extends (...args: never[]) => unknown, T extends object>(self: F, fields: T): F & T {
+export function withFields<F extends (...args: never[]) => unknown, T extends object>(
+  self: F,
+  fields: T,
+): F & T {
   for (const [key, value] of Object.entries(fields)) {
     Object.defineProperty(self, key, { value, enumerable: true, configurable: true });
   }

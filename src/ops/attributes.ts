@@ -19,7 +19,8 @@ export interface OpAttributes {
   /** Sum over all axes but the last. */
   sumRows: Record<never, never>;
   reshape: { shape: readonly number[] };
-  dropout: { rate: number; stream: number };
+  /** Some elements become 0; of x [batch, …, channels] with `shared` whole channels of a row. */
+  dropout: DropoutAttributes;
   meanSquaredError: LossAttributes;
   binaryCrossEntropy: LossAttributes & { form: LossForm; zeroClipped: boolean; low: number; high: number };
   softmaxCrossEntropy: LossAttributes & { sparse: boolean };
@@ -128,6 +129,15 @@ export interface RecurrenceAttributes {
  * what h is multiplied with at the start of each step, [batch, units].
  */
 export type RecurrentExtra = 'bias' | 'mask' | 'state' | 'dropout';
+
+export interface DropoutAttributes {
+  rate: number;
+  stream: number;
+  /** One mask for all positions of a row. */
+  shared?: boolean;
+  /** What is dropped becomes the limit of SELU, and all is scaled so that mean and variance stay; or its gradient. */
+  alpha?: 'value' | 'gradient';
+}
 
 /** What is normalized together. */
 export interface GroupAttributes {

@@ -1,6 +1,21 @@
 import { Affine, BiasAdd, Binary, BinaryKind, Dropout, Op, SumRows } from '../../assembly/tape.ts';
+import type { DropoutAttributes } from './attributes.ts';
 import type { Rules } from './rule.ts';
-import { lastOf, sameShape, showShape, type Tensor } from './tensor.ts';
+import { lastOf, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
+
+/** -scale · alpha of SELU: what it tends to (Klambauer et al. 2017). */
+const SELU_LIMIT = -1.7580993408473766;
+
+/** y = x · scale + offset where it is kept, else other. */
+export function dropoutFactors({ rate, alpha }: DropoutAttributes) {
+  const p = Math.fround(rate);
+  if (!alpha) return { scale: 1 / (1 - p), offset: 0, other: 0 };
+  // Klambauer et al. 2017: a = 1 / sqrt((1 - rate)(1 + rate limit²)), b = -a · rate · limit
+  const scale = 1 / Math.sqrt((1 - p) * (1 + p * SELU_LIMIT ** 2));
+  if (alpha === 'gradient') return { scale, offset: 0, other: 0 };
+  const offset = -scale * p * SELU_LIMIT;
+  return { scale, offset, other: scale * SELU_LIMIT + offset };
+}
 
 export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
   biasAdd: {
@@ -122,20 +137,28 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
   dropout: {
     shape: ([x]) => x!.shape,
     // the same mask, computed again from the counter
-    gradient: (tracer, { inputs: [x], attributes, layer }, dy) => [
-      [x!, tracer.add('dropout', [dy], attributes, layer)],
-    ],
+    gradient: (tracer, { inputs: [x], attributes, layer }, dy) => {
+      const own = attributes.alpha ? { ...attributes, alpha: 'gradient' as const } : attributes;
+      return [[x!, tracer.add('dropout', [dy], own, layer)]];
+    },
     inPlace: true,
     emit: (e, { tensor, output }) => {
       const x = tensor.inputs[0]!;
+      const { rate, stream, shared } = tensor.attributes;
+      const { scale, offset, other } = dropoutFactors(tensor.attributes);
       e.emit(
         Op.Dropout,
         {
           [Dropout.Source]: e.address(x),
           [Dropout.Target]: e.address(output),
           [Dropout.Count]: e.size(x),
-          [Dropout.Rate]: { f32: tensor.attributes.rate },
-          [Dropout.Stream]: tensor.attributes.stream,
+          [Dropout.Rate]: { f32: rate },
+          [Dropout.Stream]: stream,
+          [Dropout.Positions]: shared ? sizeOf(x.shape.slice(1, -1), 1) : 1,
+          [Dropout.Channels]: lastOf(x.shape),
+          [Dropout.Scale]: { f32: scale },
+          [Dropout.Offset]: { f32: offset },
+          [Dropout.Other]: { f32: other },
         },
         Dropout.Length,
         [e.span(x)],

@@ -98,7 +98,22 @@ export const merge: Rules<Merge> = {
       }
       return x!.shape.map((d, i) => (i === axis ? size : d));
     },
-    gradient: 'none',
+    // dx = dy between zeros
+    gradient: (tracer, { inputs: [x], attributes: { axis, from, size }, layer }, dy) => {
+      const zeros = (first: number, count: number): Tensor[] => {
+        if (count === 0) return [];
+        const part = tracer.add(
+          'slice',
+          [x!],
+          { axis, from: first, size: count },
+          layer,
+        ) as unknown as Tensor;
+        return [tracer.add('affine', [part], { scale: 0, offset: 0 }, layer) as unknown as Tensor];
+      };
+      const behind = from + size;
+      const parts = [...zeros(0, from), dy, ...zeros(behind, x!.shape[axis]! - behind)];
+      return [[x!, parts.length === 1 ? dy : tracer.add('concatenate', parts, { axis }, layer)]];
+    },
     emit: (e, { tensor, output }) => {
       const { axis, from } = tensor.attributes;
       emitCopy(e, { whole: tensor.inputs[0]!, part: output, axis, from }, false);

@@ -178,6 +178,9 @@ function checkLayers(layers: unknown): void {
       if (inputs.length === 1 && outputs.length === 1) return;
       throw new UsageError(`${place} is a model with several inputs or outputs; make the model with model()`);
     }
+    if (isObject && 'many' in layer && (layer as Layer).many!.results > 1) {
+      throw new UsageError(`${place} has several results, with returnState; make the model with model()`);
+    }
     if (isObject && 'call' in layer && 'parameters' in layer) return;
     const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';
     throw new UsageError(`${place} must be a layer such as dense(10), got ${show(layer)}${call}`);

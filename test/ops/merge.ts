@@ -44,12 +44,17 @@ export const merge: Rows<'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | '
 
   slice: {
     variants: [{ name: 'middle', attributes: { axis: 1, from: 2, size: 5 } }],
-    operands: (size, _, random) => [
-      tensor([BATCH, 7 + size.columns], size.rows, (n) => uniform(random, n), false),
-    ],
+    operands: (size, _, random) => [tensor([BATCH, 7 + size.columns], size.rows, (n) => uniform(random, n))],
     forward: ([x], { from, size }, { columns }) => twins.columns(x!, 7 + columns, from, size),
     forwardBound: () => 'exact',
-    gradient: 'none',
+    gradient: {
+      twin: (_, { from, size }, dy, { rows, columns }) => {
+        const zeros = (count: number): Numbers => new Array<number>(rows * count).fill(0);
+        const widths = [from, size, 7 + columns - from - size];
+        return [twins.concatenate([zeros(from), dy, zeros(widths[2]!)], widths)];
+      },
+      bound: () => ['exact'],
+    },
     tails: [ROWS, COLUMNS],
   },
 
