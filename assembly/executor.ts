@@ -11,6 +11,7 @@ import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './ker
 import { stepMask } from './kernels/mask';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/merge';
 import { binaryHits, classHits } from './kernels/metric';
+import { noise } from './kernels/noise';
 import {
   moments,
   movingAverage,
@@ -159,6 +160,9 @@ function walk(p: usize): bool {
         break;
       case Op.StepMask:
         stepMask(p);
+        break;
+      case Op.Noise:
+        noise(p);
         break;
       default:
         unreachable();

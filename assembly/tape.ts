@@ -55,6 +55,7 @@ export const enum Op {
   Embedding,
   EmbeddingGrad,
   StepMask,
+  Noise,
 }
 
 export const enum Head {
@@ -727,5 +728,16 @@ export const enum StepMask {
   Rows,
   Columns,
   Value,
+  Length,
+}
+
+/** y = x + Deviation · n, or x · (1 + Deviation · n) where Product is set; n is standard normal. */
+export const enum Noise {
+  Source = 1,
+  Target,
+  Count,
+  Deviation,
+  Product,
+  Stream,
   Length,
 }

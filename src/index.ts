@@ -44,7 +44,14 @@ export {
   maximum,
   multiply,
 } from './layers/merge.ts';
-export { alphaDropout, spatialDropout1d, spatialDropout2d, spatialDropout3d } from './layers/noise.ts';
+export {
+  alphaDropout,
+  gaussianDropout,
+  gaussianNoise,
+  spatialDropout1d,
+  spatialDropout2d,
+  spatialDropout3d,
+} from './layers/noise.ts';
 export {
   type BatchNormalizationOptions,
   batchNormalization,

@@ -140,4 +140,5 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Embedding]: 'embedding',
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
   [Op.StepMask]: 'mask',
+  [Op.Noise]: 'noise',
 };

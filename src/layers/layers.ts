@@ -21,7 +21,14 @@ import { type EmbeddingOptions, embedding } from './embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
 import { masking } from './masking.ts';
-import { alphaDropout, spatialDropout1d, spatialDropout2d, spatialDropout3d } from './noise.ts';
+import {
+  alphaDropout,
+  gaussianDropout,
+  gaussianNoise,
+  spatialDropout1d,
+  spatialDropout2d,
+  spatialDropout3d,
+} from './noise.ts';
 import {
   type BatchNormalizationOptions,
   batchNormalization,
@@ -297,6 +304,8 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   spatialDropout1d: ({ rate, ...options }) => spatialDropout1d(rate as number, options as LayerOptions),
   spatialDropout2d: ({ rate, ...options }) => spatialDropout2d(rate as number, options as LayerOptions),
   spatialDropout3d: ({ rate, ...options }) => spatialDropout3d(rate as number, options as LayerOptions),
+  gaussianNoise: ({ stddev, ...options }) => gaussianNoise(stddev as number, options as LayerOptions),
+  gaussianDropout: ({ rate, ...options }) => gaussianDropout(rate as number, options as LayerOptions),
   alphaDropout: ({ rate, ...options }) => alphaDropout(rate as number, options as LayerOptions),
   masking: ({ maskValue, ...options }) => masking(maskValue as number, options as LayerOptions),
 };

@@ -61,3 +61,44 @@ export function spatialDropout3d(rate: number, options: LayerOptions = {}): Call
 export function alphaDropout(rate: number, options: LayerOptions = {}): CallableLayer {
   return dropoutLayer('alphaDropout', rate, options, { alpha: 'value' });
 }
+
+function gaussian(
+  type: string,
+  config: Readonly<Record<string, number>>,
+  deviation: number,
+  product: boolean,
+  options: LayerOptions,
+): CallableLayer {
+  return callable({
+    type,
+    name: layerName(options, type),
+    config,
+    passesMask: true,
+    parameters: () => [],
+    call: (x, { graph, training, stream }) =>
+      training && deviation > 0 ? graph.add('noise', [x], { deviation, product, stream }) : x,
+  });
+}
+
+/**
+ * Adds normal noise of mean 0 while training: y = x + stddev · n, an augmentation of real-valued inputs.
+ * @param stddev Its standard deviation, at least 0.
+ * @throws UsageError on a negative standard deviation.
+ */
+export function gaussianNoise(stddev: number, options: LayerOptions = {}): CallableLayer {
+  knownKeys(options, ['name'], 'gaussianNoise');
+  number(stddev, 'gaussianNoise: stddev', { min: 0 });
+  return gaussian('gaussianNoise', { stddev }, stddev, false, options);
+}
+
+/**
+ * Multiplies by normal noise of mean 1 while training: y = x · (1 + sqrt(rate / (1 - rate)) · n), the variance of dropout
+ * at that rate (Srivastava et al. 2014, section 10).
+ * @param rate From 0 to below 1.
+ * @throws UsageError on a rate out of range.
+ */
+export function gaussianDropout(rate: number, options: LayerOptions = {}): CallableLayer {
+  knownKeys(options, ['name'], 'gaussianDropout');
+  number(rate, 'gaussianDropout: rate', { min: 0, below: 1 });
+  return gaussian('gaussianDropout', { rate }, Math.sqrt(rate / (1 - rate)), true, options);
+}

@@ -73,6 +73,8 @@ export interface OpAttributes {
   embeddingGrad: { rows: number };
   /** Which steps of [batch, time, …] differ from a value: [batch, time], 1 or 0. */
   stepMask: { value: number };
+  /** x + deviation · n, or x · (1 + deviation · n), n standard normal. */
+  noise: { deviation: number; product: boolean; stream: number };
 }
 
 export type OpName = keyof OpAttributes;

@@ -6,6 +6,7 @@ import { losses } from './losses.ts';
 import { mask } from './mask.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
+import { noise } from './noise.ts';
 import { normalize } from './normalize.ts';
 import { pooling } from './pooling.ts';
 import { recurrent } from './recurrent.ts';
@@ -26,4 +27,5 @@ export const rules: Rules = {
   ...normalize,
   ...embedding,
   ...mask,
+  ...noise,
 };

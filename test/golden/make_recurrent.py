@@ -147,11 +147,11 @@ def tensor(name, value, digits):
 
 def make(case):
     """The first seed whose float32 run by PyTorch stays within 3e-6 of every number (the test asks 1e-5), and none of
-    whose outputs is a small difference of large numbers: all are at least 2 % of the largest."""
+    whose outputs is a small difference of large numbers: all are at least 2 % of the largest (`smallest` says otherwise)."""
     for seed in range(200):
         start = draw(case, seed)
         exact = run(case, start, torch.float64)
-        small = np.abs(exact["output"]).min() < 0.02 * np.abs(exact["output"]).max()
+        small = np.abs(exact["output"]).min() < case.get("smallest", 0.02) * np.abs(exact["output"]).max()
         if not small and deviation(run(case, start, torch.float32), exact) < 3e-6 and exact["losses"][-1] < exact["losses"][0]:
             break
     else:
@@ -195,9 +195,10 @@ def cases():
     yield case("bidirectional-mul", 3, [5, 3], [
         {"type": "bidirectional", "layer": {"type": "gru", "units": 4}, "mergeMode": "mul"},
         {"type": "dense", "units": 2}])
+    # with 2 % an output of -0.004 beside 0.196 came out of sums of terms near 0.2: one rounding of those is 3e-6 of it
     yield case("average-of-lengths", 3, [5, 3], [
         {"type": "masking", "maskValue": 0}, {"type": "lstm", "units": 4, "returnSequences": True},
-        {"type": "globalAveragePooling1d"}, {"type": "dense", "units": 2}], lengths=[3, 5, 2])
+        {"type": "globalAveragePooling1d"}, {"type": "dense", "units": 2}], lengths=[3, 5, 2], smallest=0.1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import { losses } from './losses.ts';
 import { mask } from './mask.ts';
 import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
+import { noise } from './noise.ts';
 import { normalize } from './normalize.ts';
 import { recurrent } from './recurrent.ts';
 import type { Row, Rows } from './row.ts';
@@ -26,6 +27,7 @@ const table: Rows<OpName> = {
   ...normalize,
   ...embedding,
   ...mask,
+  ...noise,
 };
 
 /** Variants of all operations, where their names do not matter. */

@@ -25,7 +25,7 @@ export function softplus(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
 
-const normalCdf = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2));
+export const normalCdf = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2));
 const normalPdf = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 const geluInner = (x: number): number => Math.sqrt(2 / Math.PI) * (x + GELU_CUBIC * x ** 3);
 
