@@ -1,6 +1,7 @@
 import { beta1Power, beta2Power, endStep, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
 import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
+import { attention, attentionGrad } from './kernels/attention';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
 import { embedding, embeddingGrad } from './kernels/embedding';
@@ -20,6 +21,7 @@ import {
 } from './kernels/normalize';
 import { optimize } from './kernels/optimizer';
 import { pool, poolGrad } from './kernels/pooling';
+import { cache, rotary } from './kernels/positions';
 import { recurrence, recurrenceGrad } from './kernels/recurrent';
 import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
@@ -155,6 +157,18 @@ function walk(p: usize): bool {
         break;
       case Op.EmbeddingGrad:
         embeddingGrad(p);
+        break;
+      case Op.Attention:
+        attention(p);
+        break;
+      case Op.AttentionGrad:
+        attentionGrad(p);
+        break;
+      case Op.Rotary:
+        rotary(p);
+        break;
+      case Op.Cache:
+        cache(p);
         break;
       default:
         unreachable();

@@ -54,6 +54,10 @@ export const enum Op {
   ScaleGrad,
   Embedding,
   EmbeddingGrad,
+  Attention,
+  AttentionGrad,
+  Rotary,
+  Cache,
 }
 
 export const enum Head {
@@ -697,6 +701,85 @@ export const enum EmbeddingGrad {
   Target,
   Count,
   Rows,
+  Columns,
+  Length,
+}
+
+export const enum AttentionFlag {
+  /** A query sees the keys up to its own position; the last query stands at the last key. */
+  Causal = 1,
+  /** Scores fall with the distance, by a slope of each head. */
+  Alibi = 2,
+}
+
+/** y = softmax(Scale · q · kᵀ) · v in each head, or its gradient. Strides in floats, from position to position. */
+export const enum Attention {
+  /** q [Batch, Queries, Heads · Size] */
+  Query = 1,
+  QueryStride,
+  /** k and v [Batch, Keys, KeyHeads · Size] */
+  Key,
+  Value,
+  KeyStride,
+  /** [Batch, Keys], 0: a key is not seen; address or 0. */
+  Mask,
+  /** [Batch, Queries]: the keys end at the last query's; address or 0. */
+  Positions,
+  /** y [Batch, Queries, Heads · Size] */
+  Output,
+  /** [Batch, Heads, Queries]; forward address or 0. */
+  LogSum,
+  /** Of the gradient: dy like y, dq, dk and dv like q, k and v. */
+  Gradient,
+  QueryGrad,
+  KeyGrad,
+  ValueGrad,
+  Batch,
+  Heads,
+  KeyHeads,
+  Size,
+  Queries,
+  Keys,
+  Flags,
+  Scale,
+  /** Dropout of probabilities. */
+  Rate,
+  Stream,
+  Scratch,
+  ScratchBytes,
+  Length,
+}
+
+/** Queries and keys of a block: a multiple of GEMM_PANEL. */
+export const ATTENTION_BLOCK = 64;
+
+/** y = x with pairs (i, i + Size / 2) of the first Heads turned by the angles of Table [cosines, sines]. */
+export const enum Rotary {
+  /** [Rows, Time, Columns] */
+  Source = 1,
+  Target,
+  /** [Time, Size]; with RowStride [Rows, Time, Size]. */
+  Table,
+  /** Floats of the table from row to row. */
+  RowStride,
+  Rows,
+  Time,
+  Columns,
+  Heads,
+  Size,
+  /** 1: by the negative angles. */
+  Inverse,
+  Length,
+}
+
+/** Target [Rows, Capacity, Columns] at Positions [Rows, Time] = Source [Rows, Time, Columns]. */
+export const enum Cache {
+  Source = 1,
+  Positions,
+  Target,
+  Rows,
+  Time,
+  Capacity,
   Columns,
   Length,
 }

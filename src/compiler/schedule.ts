@@ -8,7 +8,7 @@ import { isOp, type Tensor } from '../ops/tensor.ts';
 /** Kernel calls in an order that respects their inputs, with what each reads. */
 export interface Schedule {
   readonly calls: readonly Call[];
-  /** Inputs and parameters that the calls read. */
+  /** Inputs, parameters and constants that the calls read. */
   readonly sources: readonly Tensor[];
 }
 
@@ -59,7 +59,7 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
     made.set(tensor, call);
     calls.push(call);
   }
-  return { calls, sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter') };
+  return { calls, sources: tensors.filter((t) => ['input', 'parameter', 'constant'].includes(t.op)) };
 }
 
 function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
@@ -138,4 +138,8 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.ScaleGrad]: 'gradient of gamma',
   [Op.Embedding]: 'embedding',
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
+  [Op.Attention]: 'attention',
+  [Op.AttentionGrad]: 'gradient of the attention',
+  [Op.Rotary]: 'rotary positions',
+  [Op.Cache]: 'key/value cache',
 };

@@ -70,6 +70,19 @@ export interface OpAttributes {
   /** Rows of a table, by integers. */
   embedding: Record<never, never>;
   embeddingGrad: { rows: number };
+  /** softmax(q · kᵀ / √size) · v in each head: packed queries, keys and values, or queries, and keys with values. */
+  attention: AttentionAttributes;
+  /** dy, y, the logarithms of the rows' sums, then the inputs of the attention. */
+  attentionGrad: AttentionAttributes;
+  /** Pairs of the first `heads` turned by angles [.. time, size], cosines before sines. */
+  rotary: { heads: number; inverse: boolean };
+  /** x [batch, ...shape] + table [...shape] */
+  positional: Record<never, never>;
+  positionalGrad: Record<never, never>;
+  /** Rows go to their positions among `capacity`; the others stay what earlier runs made them. */
+  cache: { capacity: number };
+  /** Numbers that lie in the arena before the program runs. */
+  constant: { shape: readonly number[]; values: () => Float32Array };
 }
 
 export type OpName = keyof OpAttributes;
@@ -133,6 +146,25 @@ export interface NormalizeAttributes extends GroupAttributes {
   /** Whether there are gamma and beta. */
   scale: boolean;
   center: boolean;
+}
+
+export interface AttentionAttributes {
+  heads: number;
+  /** Heads of keys and values; divides `heads`. */
+  keyHeads: number;
+  /** Each query sees the keys up to its own position; the last query stands at the last key. */
+  causal: boolean;
+  /** Scores fall with the distance, by a slope of each head. */
+  alibi: boolean;
+  /** One tensor has queries, keys and values side by side. */
+  packed: boolean;
+  /** An input [batch, keys] follows, 0 where a key is not seen. */
+  mask: boolean;
+  /** An input [batch, queries] of integers follows: the keys end at the position of the last query. */
+  positions: boolean;
+  /** Share of the probabilities that dropout takes. */
+  rate: number;
+  stream: number;
 }
 
 export interface LossAttributes {

@@ -1,4 +1,5 @@
 import { activations } from './activations.ts';
+import { attention } from './attention.ts';
 import { convolution } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
@@ -7,6 +8,7 @@ import { matmul } from './matmul.ts';
 import { merge } from './merge.ts';
 import { normalize } from './normalize.ts';
 import { pooling } from './pooling.ts';
+import { positions } from './positions.ts';
 import { recurrent } from './recurrent.ts';
 import type { Rules } from './rule.ts';
 import { sources } from './sources.ts';
@@ -24,4 +26,6 @@ export const rules: Rules = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...attention,
+  ...positions,
 };

@@ -2,7 +2,7 @@ import type { Rules } from './rule.ts';
 import { BATCH, showShape, sizeOf } from './tensor.ts';
 
 /** What lies in the arena before a program runs, and other views of it. */
-export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
+export const sources: Rules<'input' | 'parameter' | 'reshape' | 'constant'> = {
   input: {
     shape: (_, { shape }) => [BATCH, ...shape],
     type: ({ type }) => type,
@@ -32,5 +32,11 @@ export const sources: Rules<'input' | 'parameter' | 'reshape'> = {
       [x!, tracer.add('reshape', [dy], { shape: x!.shape.slice(1) }, x!.layer)],
     ],
     emit: 'alias',
+  },
+
+  constant: {
+    shape: (_, { shape }) => shape,
+    gradient: 'none',
+    emit: 'none',
   },
 };

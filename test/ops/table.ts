@@ -1,5 +1,6 @@
 import type { OpName } from '../../src/ops/attributes.ts';
 import { activations } from './activations.ts';
+import { attention } from './attention.ts';
 import { convolution, pooling } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
@@ -24,6 +25,7 @@ const table: Rows<OpName> = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...attention,
 };
 
 /** Variants of all operations, where their names do not matter. */
