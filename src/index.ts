@@ -4,6 +4,11 @@ export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
 export { ModelFormatError } from './io/errors.ts';
 export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
 export {
+  type AttentionOptions,
+  type MultiHeadAttentionOptions,
+  multiHeadAttention,
+} from './layers/attention.ts';
+export {
   type ConvolutionOptions,
   conv1d,
   conv1dTranspose,
@@ -23,7 +28,7 @@ export {
   randomUniform,
   truncatedNormal,
 } from './layers/initializers.ts';
-export type { Layer, MergeLayer } from './layers/layer.ts';
+export type { BlockLayer, Layer, MergeLayer } from './layers/layer.ts';
 export {
   activation,
   type DenseOptions,
@@ -70,6 +75,11 @@ export {
   type PoolingOptions,
 } from './layers/pooling.ts';
 export {
+  type PositionEmbeddingOptions,
+  positionEmbedding,
+  sinePositionEncoding,
+} from './layers/positions.ts';
+export {
   type GruOptions,
   gru,
   type LstmOptions,
@@ -79,9 +89,17 @@ export {
   simpleRnn,
 } from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
-export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
+export type {
+  CallableBlock,
+  CallableLayer,
+  CallableMany,
+  CallableMerge,
+  SymbolicTensor,
+} from './layers/symbolic.ts';
+export { type TransformerOptions, transformerDecoder, transformerEncoder } from './layers/transformer.ts';
 export type { Padding, Sizes } from './layers/windows.ts';
 export type { Dataset } from './train/dataset.ts';
+export { type GenerateOptions, type TextGenerator, textGenerator } from './train/generator.ts';
 export type { Logs } from './train/logs.ts';
 export {
   type BinaryCrossEntropyOptions,

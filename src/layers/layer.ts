@@ -31,6 +31,16 @@ export interface CallContext {
    * checks. What the step itself reads is the old one.
    */
   update(parameter: Tensor, value: Tensor): void;
+  /** Only while a text generator traces: the new positions, their earlier keys and values are kept. */
+  readonly generation?: Generation | undefined;
+}
+
+/** Where a generator stands. */
+export interface Generation {
+  /** Of the rows that are new, integers [batch, new]. */
+  readonly positions: Tensor;
+  /** Positions there can be. */
+  readonly capacity: number;
 }
 
 /** A layer: what it was made from, its parameters, and the operations it stands for. */
@@ -46,14 +56,29 @@ export interface Layer {
   call(x: Tensor, context: CallContext): Tensor;
 }
 
-/** A layer of several inputs and no parameters. */
-export interface MergeLayer {
+/** What layers of several inputs have in common. */
+interface SeveralInputs {
   readonly type: string;
   /** JSON that makes the same layer again. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly name?: string | undefined;
-  /** How many inputs it takes. */
+  /** How many inputs it takes; with 1 it may stand in a sequential model. */
   readonly least: number;
   readonly most: number;
-  merge(inputs: readonly Tensor[], graph: Graph): Tensor;
+}
+
+/** A layer of several inputs. */
+export interface MergeLayer extends SeveralInputs {
+  /** `shapes` without the batch; `name` for messages. Default: none. */
+  parameters?(shapes: readonly Shape[], name: string): readonly ParameterSpec[];
+  merge(inputs: readonly Tensor[], graph: Graph, context: CallContext): Tensor;
+}
+
+/** Applies a layer within a block, `name` being its name there. */
+export type Use = (name: string, layer: Layer | MergeLayer, ...inputs: readonly Tensor[]) => Tensor;
+
+/** Layers that are one: their parameters are named `block/attention/kernel`. */
+export interface BlockLayer extends SeveralInputs {
+  /** Is traced several times: the same uses in the same order each time. */
+  body(inputs: readonly Tensor[], use: Use): Tensor;
 }

@@ -32,6 +32,7 @@ import {
 } from './normalization.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
+import { type PositionEmbeddingOptions, positionEmbedding, sinePositionEncoding } from './positions.ts';
 import {
   type GruOptions,
   gru,
@@ -285,6 +286,8 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
   embedding: ({ inputDim, outputDim, ...options }) =>
     embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
+  positionEmbedding: (options) => positionEmbedding(options as PositionEmbeddingOptions),
+  sinePositionEncoding: (options) => sinePositionEncoding(options as LayerOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

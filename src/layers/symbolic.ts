@@ -2,7 +2,7 @@ import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { BATCH, type Shape, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
-import type { CallContext, Layer, MergeLayer, ParameterSpec } from './layer.ts';
+import type { BlockLayer, CallContext, Layer, MergeLayer, ParameterSpec, Use } from './layer.ts';
 
 /** A parameter with the name of the layer that owns it; of a sub-model `encoder/dense`. */
 export interface OwnedSpec {
@@ -35,7 +35,7 @@ export interface SubModel {
 }
 
 /** What can be applied to symbolic tensors. */
-export type Applicable = Layer | MergeLayer | SubModel;
+export type Applicable = Layer | MergeLayer | BlockLayer | SubModel;
 
 /** One use of a layer: of a shared one there are several. */
 export interface Application {
@@ -78,17 +78,61 @@ function isMerge(layer: Applicable): layer is MergeLayer {
   return 'merge' in layer;
 }
 
+function isBlock(layer: Applicable): layer is BlockLayer {
+  return 'body' in layer;
+}
+
 /** Below what the integers must be that a layer takes as input `i`; undefined: it takes any numbers. */
 export function indicesOf(layer: Applicable, i: number): number | undefined {
   if (isSubModel(layer)) return layer.inputs[i]!.indices;
-  return isMerge(layer) ? undefined : layer.indices;
+  return isMerge(layer) || isBlock(layer) ? undefined : layer.indices;
 }
 
 /** The parameters of a layer for inputs of these shapes, the batch included. */
 export function specsOf(layer: Applicable, shapes: readonly Shape[], name: string): readonly OwnedSpec[] {
   if (isSubModel(layer)) return layer.specs(name);
-  if (isMerge(layer)) return [];
-  return layer.parameters(shapes[0]!.slice(1), name).map((spec) => ({ layer: name, spec }));
+  if (isBlock(layer)) return specsOfBlock(layer, shapes, name);
+  const own = shapes.map((shape) => shape.slice(1));
+  const specs = isMerge(layer) ? (layer.parameters?.(own, name) ?? []) : layer.parameters(own[0]!, name);
+  return specs.map((spec) => ({ layer: name, spec }));
+}
+
+/** Found by tracing the block on a graph of its own. */
+function specsOfBlock(block: BlockLayer, shapes: readonly Shape[], name: string): readonly OwnedSpec[] {
+  const graph = new Graph();
+  const specs: OwnedSpec[] = [];
+  const use: Use = (part, layer, ...inputs) => {
+    const full = `${name}/${part}`;
+    const shapesOf = inputs.map(({ shape }) => shape);
+    const own = specsOf(layer, shapesOf, full);
+    specs.push(...own);
+    return callLayer(layer, inputs, shapesOnly(graph, own), full)[0]!;
+  };
+  const xs = shapes.map((shape) => graph.add('input', [], { name: 'x', shape: shape.slice(1), type: 'f32' }));
+  block.body(xs, use);
+  return specs;
+}
+
+/** A trace for the sake of its shapes. */
+function shapesOnly(graph: Graph, specs: readonly OwnedSpec[]): Tracing {
+  const parameters = specs.map(({ spec: { shape } }, index) => graph.add('parameter', [], { index, shape }));
+  return {
+    ...{ graph, parameters, training: false },
+    ...{ nextStream: () => 0, isFrozen: () => false, update: () => {} },
+  };
+}
+
+/** Each layer of a block takes its parameters in turn. */
+function callBlock(block: BlockLayer, xs: readonly Tensor[], tracing: Tracing, name: string): Tensor {
+  let next = 0;
+  return block.body(xs, (part, layer, ...inputs) => {
+    const full = `${name}/${part}`;
+    const shapes = inputs.map(({ shape }) => shape);
+    const first = next;
+    next += specsOf(layer, shapes, full).length;
+    const parameters = tracing.parameters.slice(first, next);
+    return callLayer(layer, inputs, { ...tracing, parameters }, full)[0]!;
+  });
 }
 
 /** Traces a layer. */
@@ -99,11 +143,15 @@ export function callLayer(
   name: string,
 ): readonly Tensor[] {
   if (isSubModel(layer)) return layer.callOn(xs, tracing, name);
-  const { graph, parameters, training, update } = tracing;
+  if (isBlock(layer)) return [callBlock(layer, xs, tracing, name)];
+  const { graph, parameters, training, update, generation } = tracing;
   graph.layer = name;
-  if (isMerge(layer)) return [layer.merge(xs, graph)];
   const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
-  return [layer.call(xs[0]!, { graph, parameters, training, frozen, update, stream: tracing.nextStream() })];
+  const context = { graph, parameters, training, frozen, update, generation };
+  // a merge layer without parameters takes no stream: the numbers of a model stay what they were
+  const plain = isMerge(layer) && !layer.parameters;
+  const whole = { ...context, stream: plain ? 0 : tracing.nextStream() };
+  return [isMerge(layer) ? layer.merge(xs, graph, whole) : layer.call(xs[0]!, whole)];
 }
 
 /** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */
@@ -125,13 +173,7 @@ function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name
     const type = indicesOf(layer, i) !== undefined && !source.layer ? 'i32' : 'f32';
     return graph.add('input', [], { name: 'x', shape: shape.slice(1), type });
   });
-  const parameters = specsOf(layer, shapes, name).map(({ spec: { shape } }, index) =>
-    graph.add('parameter', [], { index, shape }),
-  );
-  const tracing = {
-    ...{ graph, parameters, training: false },
-    ...{ nextStream: () => 0, isFrozen: () => false, update: () => {} },
-  };
+  const tracing = shapesOnly(graph, specsOf(layer, shapes, name));
   return callLayer(layer, xs, tracing, name).map(({ shape }) => shape);
 }
 
@@ -158,10 +200,11 @@ function checkInputs(layer: Applicable, inputs: readonly unknown[], name: string
         );
       }
     });
-  } else if (isMerge(layer)) {
+  } else if (isMerge(layer) || isBlock(layer)) {
     const { least, most } = layer;
     if (given < least || given > most) {
-      const wanted = most === least ? `${least}` : `at least ${least}`;
+      const upTo = most <= 8 ? `${least} to ${most}` : `at least ${least}`;
+      const wanted = most === least ? `${least}` : upTo;
       throw new UsageError(
         `layer '${name}' (${layer.type}) takes ${wanted} inputs in an array, got ${given}`,
       );
@@ -176,6 +219,14 @@ export type CallableLayer = Layer & ((x: SymbolicTensor) => SymbolicTensor);
 
 /** A merge layer that can be applied: `add()([a, b])`. */
 export type CallableMerge = MergeLayer & ((inputs: readonly SymbolicTensor[]) => SymbolicTensor);
+
+/** A layer of one or more inputs: `attention(x)` or `attention([x, memory])`. */
+type ApplyMany = (inputs: SymbolicTensor | readonly SymbolicTensor[]) => SymbolicTensor;
+export type CallableMany = MergeLayer & { readonly least: 1 } & ApplyMany;
+export type CallableBlock = BlockLayer & { readonly least: 1 } & ApplyMany;
+
+/** What may stand in a sequential model. */
+export type ChainLayer = Layer | ((MergeLayer | BlockLayer) & { readonly least: 1 });
 
 /** Makes a layer callable; its fields stay what they are. */
 export function callable(layer: Layer): CallableLayer {
@@ -193,6 +244,18 @@ export function callableMerge(layer: MergeLayer): CallableMerge {
     }
     return apply(self, inputs)[0]!;
   }, layer);
+  return self;
+}
+
+/** Makes a layer of one or more inputs callable. */
+export function callableMany<T extends (MergeLayer | BlockLayer) & { readonly least: 1 }>(
+  layer: T,
+): T & ApplyMany {
+  const self: T & ApplyMany = withFields(
+    (inputs: SymbolicTensor | readonly SymbolicTensor[]) =>
+      apply(self, inputs instanceof SymbolicTensor ? [inputs] : inputs)[0]!,
+    layer,
+  );
   return self;
 }
 

@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { layerFromConfig } from '../layers/layers.ts';
 import { mergeTypes } from '../layers/merge.ts';
 import { type Applicable, apply, inputNode, type SymbolicTensor } from '../layers/symbolic.ts';
+import { attentionTypes } from '../layers/transformer.ts';
 import { Architecture, type PortForm } from './architecture.ts';
 import { Model } from './model.ts';
 import { modelSettings, sequentialModel } from './models.ts';
@@ -31,6 +32,7 @@ function anyLayer(value: unknown): Applicable {
   if (typeof type === 'string') {
     if (Object.hasOwn(makers, type)) return modelFromConfig(value);
     if (Object.hasOwn(mergeTypes, type)) return mergeTypes[type]!(config);
+    if (Object.hasOwn(attentionTypes, type)) return attentionTypes[type]!(config);
   }
   return layerFromConfig(value);
 }

@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
+import type { Generation } from '../layers/layer.ts';
 import {
   apply,
   type OwnedSpec,
@@ -109,17 +110,21 @@ export class Model<Output = Prediction> implements SubModel {
     return this.outputs[0]!.shape;
   }
 
-  /** Traces the model on a new graph. */
-  trace(training: boolean): Trace {
+  /**
+   * Traces the model on a new graph; with `fresh`, as a text generator runs it: for so many new positions of its input,
+   * an input 'positions' saying which.
+   */
+  trace(training: boolean, fresh?: number): Trace {
     const graph = new Graph();
     const inputs = this.inputs.map(
       (port): Tensor =>
         graph.add('input', [], {
           name: this.inputKey(port),
-          shape: port.shape.slice(1),
+          shape: fresh === undefined ? port.shape.slice(1) : [fresh],
           type: port.indices === undefined ? 'f32' : 'i32',
         }),
     );
+    const generation = fresh === undefined ? undefined : this.#generation(graph, fresh);
     const parameters = this.layout.list.map((parameter, index) =>
       graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
     );
@@ -134,9 +139,16 @@ export class Model<Output = Prediction> implements SubModel {
       nextStream: () => streams++,
       isFrozen: (parameter) => frozen[index.get(parameter)!]!,
       update: (parameter, value) => updates.set(index.get(parameter)!, value),
+      generation,
     };
     const outputs = this.architecture.call(inputs, tracing, '');
     return { graph, inputs, parameters: tracing.parameters, outputs, updates };
+  }
+
+  #generation(graph: Graph, fresh: number): Generation {
+    const attributes = { name: 'positions', shape: [fresh], type: 'i32' } as const;
+    const positions: Tensor = graph.add('input', [], attributes);
+    return { positions, capacity: this.inputShape[0]! };
   }
 
   /** What programs call the data of an input: x, or x.name where there are several. */

@@ -1,8 +1,14 @@
 import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import type { Layer } from '../layers/layer.ts';
 import { layerName } from '../layers/options.ts';
-import { type Applicable, apply, inputNode, isSubModel, SymbolicTensor } from '../layers/symbolic.ts';
+import {
+  type Applicable,
+  apply,
+  type ChainLayer,
+  inputNode,
+  isSubModel,
+  SymbolicTensor,
+} from '../layers/symbolic.ts';
 import { Architecture, type Ports } from './architecture.ts';
 import { Model, type ModelSettings } from './model.ts';
 import type { Prediction } from './predictor.ts';
@@ -78,7 +84,10 @@ export function model<const Outputs extends Tensors>(
  * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
  *   one before it.
  */
-export function sequential(options: SequentialOptions, layers: readonly (Layer | Model<unknown>)[]): Model {
+export function sequential(
+  options: SequentialOptions,
+  layers: readonly (ChainLayer | Model<unknown>)[],
+): Model {
   return sequentialModel(options, layers);
 }
 
@@ -168,6 +177,7 @@ function checkLayers(layers: unknown): void {
   layers.forEach((layer: unknown, i) => {
     const place = `sequential: layer ${i + 1} of ${layers.length}`;
     const isObject = (typeof layer === 'object' && layer !== null) || typeof layer === 'function';
+    if (isObject && 'least' in layer && layer.least === 1) return;
     if (isObject && 'type' in layer && 'merge' in layer) {
       throw new UsageError(
         `${place}, ${show(layer.type)}, takes several inputs; make the model with model()`,
