@@ -4,7 +4,7 @@ import { bits32x4, keyOf } from '../random';
 import { exp4, log4, madd, nmadd, sum4 } from '../simd';
 import { ATTENTION_BLOCK, Attention, AttentionFlag, GEMM_PANEL, GEMM_ROWS } from '../tape';
 import { first, last, thread } from '../threads';
-import { packColumns, packPanels, packRows, turn4x4, turnPanels } from './pack';
+import { packColumns, packPanels, packRows, turn4x4, turnPanels, turnRows } from './pack';
 import { tiles8 } from './tiles';
 
 /*
@@ -103,10 +103,31 @@ function slopeOf(head: i32, heads: i32): f32 {
   return <f32>result;
 }
 
-/** A score with its bias; -Infinity where the key is hidden, or behind the query of a causal attention. */
+/**
+ * Scores [rows][8] with their bias, -slope · |distance|; -Infinity where the key is hidden or ahead of the query.
+ * `distance`, from the query to the key, is that of the first score; it grows by `lane` (1 or -1) from lane to lane and
+ * falls by it from row to row. A row is hidden where `shown` holds 0, a lane by the bits of hidden0, hidden1.
+ */
+function biasPanel(s: usize, rows: i32, distance: i32, lane: f32, shown: usize, hidden0: v128, hidden1: v128): void {
+  const end = s + floats(rows, GEMM_PANEL);
+  const slope4 = f32x4.splat(slope);
+  const ahead = i32x4.splat(causal ? -1 : 0);
+  const step = f32x4.splat(lane);
+  let d0 = madd(f32x4(0, 1, 2, 3), step, f32x4.splat(<f32>distance));
+  do {
+    const hidden = i32x4.splat(shown && load<f32>(shown) == 0 ? -1 : 0);
+    const d1 = madd(f32x4.splat(4), step, d0);
+    v128.store(s, biased4(v128.load(s), d0, slope4, ahead, v128.or(hidden, hidden0)));
+    v128.store(s, biased4(v128.load(s, 16), d1, slope4, ahead, v128.or(hidden, hidden1)), 16);
+    d0 = f32x4.sub(d0, step);
+    if (shown) shown += 4;
+    s += GEMM_PANEL * 4;
+  } while (s != end);
+}
+
 // @ts-ignore: decorator
 @inline
-function biasedScore(s: v128, distance: v128, slope4: v128, ahead: v128, hidden: v128): v128 {
+function biased4(s: v128, distance: v128, slope4: v128, ahead: v128, hidden: v128): v128 {
   const sum = nmadd(slope4, f32x4.abs(distance), s);
   const unseen = v128.or(hidden, v128.and(f32x4.gt(distance, f32x4.splat(0)), ahead));
   return v128.bitselect(f32x4.splat(-Infinity), sum, unseen);
@@ -272,34 +293,20 @@ function softmaxPanel(s: usize, key: i32, count: i32, position: i32, state: usiz
   const before1 = v128.load(state, 16);
   let m0 = before0;
   let m1 = before1;
-  // keys that need no look: all before the first query's own, unless there is a bias
-  let plain = biased ? 0 : causal ? max<i32>(0, min<i32>(count, position + 1 - key)) : count;
-  let x = s;
-  let end = s + floats(plain, GEMM_PANEL);
-  if (plain) {
-    do {
-      m0 = f32x4.max(m0, v128.load(x));
-      m1 = f32x4.max(m1, v128.load(x, 16));
-      x += GEMM_PANEL * 4;
-    } while (x != end);
-  }
+  // without a bias, the keys up to the first query's own need no look
+  const plain = biased ? 0 : causal ? max<i32>(0, min<i32>(count, position + 1 - key)) : count;
   if (plain < count) {
-    const slope4 = f32x4.splat(slope);
-    const ahead = i32x4.splat(causal ? -1 : 0);
-    let d0 = f32x4.sub(f32x4.splat(<f32>(key + plain - position)), f32x4(0, 1, 2, 3));
-    do {
-      const hidden = i32x4.splat(mask && load<f32>(mask + floats(key + plain, 1)) == 0 ? -1 : 0);
-      const s0 = biasedScore(v128.load(x), d0, slope4, ahead, hidden);
-      const s1 = biasedScore(v128.load(x, 16), f32x4.sub(d0, f32x4.splat(4)), slope4, ahead, hidden);
-      v128.store(x, s0);
-      v128.store(x, s1, 16);
-      m0 = f32x4.max(m0, s0);
-      m1 = f32x4.max(m1, s1);
-      d0 = f32x4.add(d0, f32x4.splat(1));
-      x += GEMM_PANEL * 4;
-      plain++;
-    } while (plain != count);
+    const none = i32x4.splat(0);
+    const shown = mask ? mask + floats(key + plain, 1) : 0;
+    biasPanel(s + floats(plain, GEMM_PANEL), count - plain, key + plain - position, -1, shown, none, none);
   }
+  let x = s;
+  let end = s + floats(count, GEMM_PANEL);
+  do {
+    m0 = f32x4.max(m0, v128.load(x));
+    m1 = f32x4.max(m1, v128.load(x, 16));
+    x += GEMM_PANEL * 4;
+  } while (x != end);
   let l0 = v128.load(state, 32);
   let l1 = v128.load(state, 48);
   if (v128.any_true(v128.or(f32x4.ne(m0, before0), f32x4.ne(m1, before1)))) {
@@ -316,7 +323,7 @@ function softmaxPanel(s: usize, key: i32, count: i32, position: i32, state: usiz
       y += GEMM_PANEL * 4;
     } while (y != end);
   }
-  end = s + floats(count, GEMM_PANEL);
+  end = x;
   do {
     const p0 = exp4(f32x4.sub(v128.load(s), m0));
     const p1 = exp4(f32x4.sub(v128.load(s, 16), m1));
@@ -459,8 +466,7 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
         let x = dp;
         let t = ds + <usize>((begin - query) / GEMM_ROWS) * groupBytes + floats(k, GEMM_ROWS);
         for (let g = groups; g > 0; g--, x += tile * GEMM_ROWS, t += groupBytes) {
-          turn4x4(x, tile, t, 16);
-          turn4x4(x + 16, tile, t + 64, 16);
+          turnRows(x, tile, 4, GEMM_PANEL, t, 16);
         }
       }
       // the keys that the group of queries sees, in whole panels: what was made above
@@ -487,26 +493,16 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
 function gradientPanel(s: usize, dp: usize, query: i32, count: i32, key: i32, sums: usize, dots: usize): void {
   const end = s + floats(count, GEMM_PANEL);
   let at = floats(query, 1);
-  let hidden0 = i32x4.splat(0);
-  let hidden1 = hidden0;
-  if (mask) {
-    hidden0 = hiddenKeys(key);
-    hidden1 = hiddenKeys(key + 4);
+  // without a bias, the queries from the last key's own on see all 8
+  const some = biased ? count : causal ? min<i32>(count, key + GEMM_PANEL - 1 - shift - query) : 0;
+  if (some > 0) {
+    const hidden0 = mask ? hiddenKeys(key) : i32x4.splat(0);
+    const hidden1 = mask ? hiddenKeys(key + 4) : i32x4.splat(0);
+    biasPanel(s, some, key - shift - query, 1, 0, hidden0, hidden1);
   }
-  const slope4 = f32x4.splat(slope);
-  const ahead = i32x4.splat(causal ? -1 : 0);
-  let d0 = f32x4.add(f32x4.splat(<f32>(key - shift - query)), f32x4(0, 1, 2, 3));
-  // rows from here on see all 8 keys
-  const free = causal ? key + GEMM_PANEL - 1 - shift - query : 0;
-  const look = biased ? end : s + floats(max<i32>(0, min<i32>(count, free)), GEMM_PANEL);
   do {
-    let s0 = v128.load(s);
-    let s1 = v128.load(s, 16);
-    if (s < look) {
-      s0 = biasedScore(s0, d0, slope4, ahead, hidden0);
-      s1 = biasedScore(s1, f32x4.add(d0, f32x4.splat(4)), slope4, ahead, hidden1);
-      d0 = f32x4.sub(d0, f32x4.splat(1));
-    }
+    const s0 = v128.load(s);
+    const s1 = v128.load(s, 16);
     const sum = v128.load32_splat(sums + at);
     const whole = v128.load32_splat(dots + at);
     const p0 = exp4(f32x4.sub(s0, sum));

@@ -58,22 +58,28 @@ function scoresOf(
   const kvHead = Math.floor((h * keyHeads) / heads);
   const there = positions ? positions[(b + 1) * queries - 1]! + 1 : keys;
   const position = i + there - queries;
+  const root = Math.sqrt(size);
   const value: number[] = [];
   const error: number[] = [];
   for (let j = 0; j < keys; j++) {
     const hidden = j >= there || (causal && j > position) || mask?.[b * keys + j] === 0;
+    if (hidden) {
+      value.push(-Infinity);
+      error.push(0);
+      continue;
+    }
     let total = 0;
     let magnitude = 0;
     for (let n = 0; n < size; n++) {
       const product =
         (q[((b * queries + i) * heads + h) * size + n]! *
           k[((b * keys + j) * keyHeads + kvHead) * size + n]!) /
-        Math.sqrt(size);
+        root;
       total += product;
       magnitude += Math.abs(product);
     }
     const bias = alibi ? slope(h, heads) * Math.abs(j - position) : 0;
-    value.push(hidden ? -Infinity : total - bias);
+    value.push(total - bias);
     // the scale and its product with q, then the sum; the slope, its product, the difference
     error.push((size + 2) * magnitude + (alibi ? 2 * bias + Math.abs(total - bias) : 0));
   }
