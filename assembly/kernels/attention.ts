@@ -333,11 +333,10 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
       }
     }
   }
+  scaleAll(queryGrads, padded * columns, scale);
   for (let q = 0; q < queries; q++) {
     const target = address(p, Attention.QueryGrad) + queryOffset + <usize>q * stride;
-    const from = queryGrads + floats(q, columns);
-    scaleAll(from, size, scale);
-    memory.copy(target, from, floats(1, size));
+    memory.copy(target, queryGrads + floats(q, columns), floats(1, size));
   }
 }
 

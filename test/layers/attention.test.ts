@@ -105,6 +105,21 @@ describe('transformerDecoder', () => {
     expect(written.predictSync(data)).toEqual(one.predictSync(data));
   });
 
+  it('is frozen as a whole', async () => {
+    const frozen = sequential({ inputShape: [TIME, CHANNELS], seed: 3 }, [
+      transformerDecoder({ numHeads: 2, name: 'block' }),
+      dense(2),
+    ]);
+    frozen.freeze('block');
+    const before = frozen.getWeights();
+    const trainer = await Trainer.create(frozen, { loss: 'meanSquaredError' });
+    await trainer.fit({ x: some(ROWS, TIME, CHANNELS), y: some(ROWS, TIME, 2) }, { epochs: 1 });
+    const changed = frozen
+      .getWeights()
+      .filter(({ data }, i) => data.some((v, j) => v !== before[i]!.data[j]));
+    expect(changed.map(({ name }) => name)).toEqual(['dense/kernel', 'dense/bias']);
+  });
+
   it('names its weights by the layers within', () => {
     const block = transformerDecoder({ numHeads: 4, numKeyValueHeads: 1, name: 'block' });
     const { layout } = sequential({ inputShape: [TIME, CHANNELS] }, [block]);

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
+  add,
   dense,
   embedding,
   globalAveragePooling1d,
+  input,
   layerNormalization,
   loadModel,
   type Model,
+  model,
   multiHeadAttention,
   positionEmbedding,
   sequential,
@@ -52,10 +55,10 @@ const text = (count: number): number[] => {
 describe('textGenerator', () => {
   it.each(forms)('%s: gives the logits of the whole context, bit for bit', async (_, layers) => {
     const context = 45;
-    const model = decoder(context, layers());
+    const decoding = decoder(context, layers());
     const tokens = text(context);
-    const { data } = await model.predict([tokens]);
-    const generator = textGenerator(model);
+    const { data } = await decoding.predict([tokens]);
+    const generator = textGenerator(decoding);
     // 33 at once: a chunk and one more; then one by one
     expect(generator.read(tokens.slice(0, 33))).toEqual(data.slice(32 * TOKENS, 33 * TOKENS));
     for (let i = 33; i < context; i++) {
@@ -65,11 +68,20 @@ describe('textGenerator', () => {
     expect(generator.read([tokens[0]!])).toEqual(data.slice(0, TOKENS));
   });
 
+  it('goes through models within the model', async () => {
+    const tokens = input([6]);
+    const inner = sequential({ inputShape: [6, 12] }, [transformerDecoder({ numHeads: 2, alibi: true })]);
+    const once = inner.apply(embedding(TOKENS, 12)(tokens));
+    const outer = model({ inputs: tokens, outputs: dense(TOKENS)(add()([once, dense(12)(once)])) });
+    const { data } = await outer.predict([text(6)]);
+    expect(textGenerator(outer).read(text(6))).toEqual(data.slice(-TOKENS));
+  });
+
   it('forgets the older half of a full context', () => {
-    const model = decoder(8, forms[0]![1]());
+    const decoding = decoder(8, forms[0]![1]());
     const tokens = text(30);
-    const generator = textGenerator(model);
-    const other = textGenerator(model);
+    const generator = textGenerator(decoding);
+    const other = textGenerator(decoding);
     for (let i = 0; i < 8; i++) generator.read([tokens[i]!]);
     expect(generator.read([tokens[8]!])).toEqual(other.read(tokens.slice(4, 9)));
     other.reset();
@@ -79,13 +91,13 @@ describe('textGenerator', () => {
   });
 
   it('follows the weights of its model', () => {
-    const model = decoder(8, forms[0]![1]());
-    const generator = textGenerator(model);
+    const decoding = decoder(8, forms[0]![1]());
+    const generator = textGenerator(decoding);
     generator.read([1, 2, 3]);
-    const weights = model.getWeights();
+    const weights = decoding.getWeights();
     for (const { data } of weights) for (let i = 0; i < data.length; i++) data[i] = data[i]! * 0.5 + 0.01;
-    model.setWeights(weights);
-    expect(generator.read([4])).toEqual(textGenerator(model).read([1, 2, 3, 4]));
+    decoding.setWeights(weights);
+    expect(generator.read([4])).toEqual(textGenerator(decoding).read([1, 2, 3, 4]));
   });
 
   it('writes the same text for the same seed, and ends at a stop', () => {
@@ -115,9 +127,9 @@ describe('textGenerator', () => {
   });
 
   it('goes through a file', async () => {
-    const model = decoder(8, forms[1]![1]());
-    const again = (await loadModel(model.toBytes())) as Model;
-    expect(textGenerator(again).read([1, 2, 3])).toEqual(textGenerator(model).read([1, 2, 3]));
+    const decoding = decoder(8, forms[1]![1]());
+    const again = (await loadModel(decoding.toBytes())) as Model;
+    expect(textGenerator(again).read([1, 2, 3])).toEqual(textGenerator(decoding).read([1, 2, 3]));
   });
 
   it('says what it cannot do', () => {
