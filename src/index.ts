@@ -94,6 +94,7 @@ export type {
   CallableLayer,
   CallableMany,
   CallableMerge,
+  ChainLayer,
   SymbolicTensor,
 } from './layers/symbolic.ts';
 export { type TransformerOptions, transformerDecoder, transformerEncoder } from './layers/transformer.ts';

@@ -189,14 +189,14 @@ function softmaxPanel(s: usize, key: i32, count: i32, position: i32, state: usiz
   v128.store(state, l1, 48);
 }
 
-/** yᵀ [size][8] / sum, 0 where no key is seen; the state's m becomes m + log(sum), Infinity where no key is seen. */
+/** yᵀ [size][8] / sum, 0 where no key is seen; the state's m becomes m + log(sum), the largest number where none is. */
 function finishPanel(y: usize, state: usize): void {
   for (let half: usize = 0; half < 32; half += 16) {
     const sum = v128.load(state + half, 32);
     const none = f32x4.eq(sum, f32x4.splat(0));
     const inverse = v128.andnot(f32x4.div(f32x4.splat(1), sum), none);
     const log = f32x4.add(v128.load(state + half), log4(sum));
-    v128.store(state + half, v128.bitselect(f32x4.splat(Infinity), log, none));
+    v128.store(state + half, v128.bitselect(f32x4.splat(f32.MAX_VALUE), log, none));
     let x = y + half;
     const end = x + floats(up(size, GEMM_ROWS), GEMM_PANEL);
     do {

@@ -81,14 +81,15 @@ export function encode(
   function emitter(call: Call): Emitter {
     const { at, bytes } = plan.workspace(call);
     const start = layout.activations + at;
+    const workspace = { start, end: start + bytes };
     return {
       batch,
       size: (tensor) => sizeOf(tensor.shape, batch),
       rows: (tensor) => sizeOf(tensor.shape, batch) / lastOf(tensor.shape),
       address,
       span,
-      workspace: { start, end: start + bytes },
-      emit: (op, fields, length, reads, writes) => tape.emit(op, fields, length, reads, writes),
+      workspace,
+      emit: (op, fields, length, reads, writes) => tape.emit(op, fields, length, reads, writes, workspace),
     };
   }
 }

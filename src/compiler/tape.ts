@@ -8,6 +8,7 @@ export interface Instruction {
   /** Words of the tape. */
   readonly start: number;
   readonly length: number;
+  /** What it writes, scratch left out: that may hold anything. */
   readonly writes: readonly Span[];
 }
 
@@ -28,6 +29,7 @@ export class TapeWriter {
     length: number,
     reads: readonly Span[],
     writes: readonly Span[],
+    scratch?: Span,
   ): void {
     const start = this.#words.length;
     const conflict =
@@ -47,7 +49,8 @@ export class TapeWriter {
       if (value === undefined) throw new Error(`field ${field} of opcode ${op} was not given`);
       this.#words.push(typeof value === 'number' ? value : floatBits(value.f32));
     }
-    this.instructions.push({ op, layer: this.layer, start, length, writes });
+    const results = writes.filter((span) => span !== scratch);
+    this.instructions.push({ op, layer: this.layer, start, length, writes: results });
   }
 
   /** The tape, ended. */

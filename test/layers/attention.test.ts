@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { ChainLayer } from '../../src/index.ts';
 import {
   add,
   dense,
@@ -18,7 +19,6 @@ import {
   transformerDecoder,
   transformerEncoder,
 } from '../../src/index.ts';
-import type { ChainLayer } from '../../src/layers/symbolic.ts';
 import { each, loose } from '../errors/support.ts';
 import { randomValues } from '../train/support.ts';
 

@@ -36,6 +36,8 @@ export interface Valued {
 /** exp4 is right to 1.81 units in the last place, log4 to 1.07: each at most 2 · 2^-24 of the value. */
 const EXP = 3.62;
 const LOG = 2.14;
+/** What stands for the logarithm of a sum that has no terms: every score less it has e^ = 0. */
+const LARGEST = (2 - 2 ** -23) * 2 ** 127;
 /** Keys of a block of assembly/kernels/attention.ts. */
 const BLOCK = 64;
 /** Dropout's scale: 1 - rate, 1 / it, and the product. */
@@ -97,7 +99,7 @@ interface RowSums {
 function softmaxOf({ value, error }: Valued): RowSums {
   const m = Math.max(...value);
   if (m === -Infinity)
-    return { logSum: Infinity, error: 0, p: value.map(() => 0), relative: value.map(() => 0) };
+    return { logSum: LARGEST, error: 0, p: value.map(() => 0), relative: value.map(() => 0) };
   const total = sum(value.length, (j) => Math.exp(value[j]! - m));
   const blocks = Math.ceil(value.length / BLOCK);
   const p = value.map((s) => Math.exp(s - m) / total);

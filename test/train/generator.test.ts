@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { ChainLayer } from '../../src/index.ts';
 import {
   add,
   dense,
@@ -18,7 +19,6 @@ import {
   transformerEncoder,
   UsageError,
 } from '../../src/index.ts';
-import type { ChainLayer } from '../../src/layers/symbolic.ts';
 import { draw } from '../../src/train/generator.ts';
 import { generator as random } from '../reference/numbers.ts';
 
