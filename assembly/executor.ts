@@ -1,6 +1,8 @@
 import { beta1Power, beta2Power, endStep, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
 import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
+import { reduce, transpose } from './kernels/axes';
+import { batchedGemm } from './kernels/batched';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
 import { embedding, embeddingGrad } from './kernels/embedding';
@@ -21,7 +23,7 @@ import {
 import { optimize } from './kernels/optimizer';
 import { pool, poolGrad } from './kernels/pooling';
 import { recurrence, recurrenceGrad } from './kernels/recurrent';
-import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
+import { accumulate, penalty, squaredNorm } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
 import { shuffle } from './random';
@@ -68,9 +70,6 @@ function walk(p: usize): bool {
         break;
       case Op.SoftmaxGrad:
         softmaxGrad(p);
-        break;
-      case Op.SumRows:
-        sumRows(p);
         break;
       case Op.MeanSquaredError:
         meanSquaredError(p);
@@ -155,6 +154,15 @@ function walk(p: usize): bool {
         break;
       case Op.EmbeddingGrad:
         embeddingGrad(p);
+        break;
+      case Op.Reduce:
+        reduce(p);
+        break;
+      case Op.Transpose:
+        transpose(p);
+        break;
+      case Op.BatchedGemm:
+        batchedGemm(p);
         break;
       default:
         unreachable();

@@ -24,7 +24,6 @@ export const enum Op {
   Affine,
   Softmax,
   SoftmaxGrad,
-  SumRows,
   MeanSquaredError,
   BinaryCrossEntropy,
   SoftmaxCrossEntropy,
@@ -54,6 +53,9 @@ export const enum Op {
   ScaleGrad,
   Embedding,
   EmbeddingGrad,
+  Reduce,
+  Transpose,
+  BatchedGemm,
 }
 
 export const enum Head {
@@ -207,7 +209,15 @@ export const enum Activation {
   GeluTanh,
   Mish,
   Exponential,
+  Log,
+  Sqrt,
+  Abs,
+  Square,
+  Sign,
 }
+
+/** A kind of Unary that is no activation: int32 to float32. */
+export const FROM_INTEGER = 100;
 
 /** y = f(x), n elements. */
 export const enum Unary {
@@ -234,14 +244,48 @@ export const enum BinaryKind {
   Add = 0,
   Subtract,
   Multiply,
+  Divide,
+  Minimum,
+  Maximum,
+  Power,
+  /** Comparisons give 1 or 0. */
+  Greater,
+  GreaterEqual,
+  Equal,
+  /** 1 where a > b, 1/2 where they are equal, 0 elsewhere: how a maximum shares its gradient. */
+  Step,
+  /** a where b is not 0, else 0. */
+  Mask,
+  /** a where b is 0, else 0. */
+  Unmask,
+  /** a. */
+  First,
 }
 
+/**
+ * y [D0, D1, D2, D3, D4] = a (kind) b, elementwise; of each operand the floats between neighbours in each dimension, 0
+ * where it is broadcast. Those of the last dimension are 0 or 1. D0 follows from Count.
+ */
 export const enum Binary {
   A = 1,
   B,
   Target,
   Count,
   Kind,
+  D1,
+  D2,
+  D3,
+  D4,
+  A0,
+  A1,
+  A2,
+  A3,
+  A4,
+  B0,
+  B1,
+  B2,
+  B3,
+  B4,
   Length,
 }
 
@@ -282,15 +326,6 @@ export const enum SoftmaxGrad {
   Rows,
   Columns,
   Logarithm,
-  Length,
-}
-
-/** y [columns] = sum of x [rows, columns] over the rows. */
-export const enum SumRows {
-  Source = 1,
-  Target,
-  Rows,
-  Columns,
   Length,
 }
 
@@ -680,17 +715,19 @@ export const enum ScaleGrad {
   Length,
 }
 
-/** y [Count, Columns] = Table[Indices]. */
+/** y [Outer, Count, Columns] = Table [Outer, Rows, Columns] at [:, Indices]. */
 export const enum Embedding {
   Indices = 1,
   Table,
   Target,
   Count,
   Columns,
+  Outer,
+  Rows,
   Length,
 }
 
-/** y [Rows, Columns] = 0, then y[Indices] += Gradient [Count, Columns]. */
+/** y [Outer, Rows, Columns] = 0, then y[:, Indices] += Gradient [Outer, Count, Columns]. */
 export const enum EmbeddingGrad {
   Gradient = 1,
   Indices,
@@ -698,5 +735,66 @@ export const enum EmbeddingGrad {
   Count,
   Rows,
   Columns,
+  Outer,
   Length,
 }
+
+export const enum ReduceKind {
+  Sum = 0,
+  Maximum,
+  Minimum,
+}
+
+/** y [Outer, Inner] = Scale · the sum (or the largest, the smallest) of x [Outer, Reduced, Inner] over the middle. */
+export const enum Reduce {
+  Source = 1,
+  Target,
+  Outer,
+  Reduced,
+  Inner,
+  Kind,
+  Scale,
+  Length,
+}
+
+/**
+ * y = x with its axes in another order. In loops O0, O1, O2, P, Q each has its floats between neighbours in the source
+ * and in the target. Q is the last dimension of the target; either SourceQ is 1, or SourceP is.
+ */
+export const enum Transpose {
+  Source = 1,
+  Target,
+  O0,
+  O1,
+  O2,
+  P,
+  Q,
+  Source0,
+  Source1,
+  Source2,
+  SourceP,
+  SourceQ,
+  Target0,
+  Target1,
+  Target2,
+  TargetP,
+  Length,
+}
+
+/**
+ * Fields of Outer · Inner matrix products, behind those of the first's Gemm; floats between the operands of neighbours, 0
+ * for one that is the same. Scratch holds, for each thread, an instruction of one product before its own scratch.
+ */
+export const enum Batched {
+  Outer = 17,
+  Inner,
+  AOuter,
+  AInner,
+  BOuter,
+  BInner,
+  Thin,
+  Length,
+}
+
+/** Bytes for the instruction of one product. */
+export const BATCHED_HEAD = 128;

@@ -8,7 +8,7 @@ import { GEMM_PANEL, GEMM_ROWS } from '../tape';
 /** Rows s, s + stride … of 4 floats become columns: rows of 4 floats `step` bytes apart at d. */
 // @ts-ignore: decorator
 @inline
-function turn4x4(s: usize, stride: usize, d: usize, step: usize): void {
+export function turn4x4(s: usize, stride: usize, d: usize, step: usize): void {
   const r0 = v128.load(s);
   const r1 = v128.load(s + stride);
   const r2 = v128.load(s + stride * 2);

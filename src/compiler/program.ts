@@ -1,6 +1,6 @@
 import { Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
-import { sizeOf, type Tensor } from '../ops/tensor.ts';
+import { isOp, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { type Encoder, encode, type Source } from './encode.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
@@ -60,12 +60,13 @@ export class Program {
     const { graph, roots, fixed, batch, slots, seed, betas } = options;
     if (slots > MAX_SLOTS) throw new Error(`at most ${MAX_SLOTS - 1} metrics`);
     this.#schedule = schedule(graph, roots);
-    this.#plan = planMemory(this.#schedule, batch, engine.threads, fixed, roots);
     const allocate = (bytes: number): number => {
       const address = engine.arena.allocate(bytes);
       this.#allocations.push(address);
       return address;
     };
+    const places = new Map([...fixed, ...this.#constants(allocate)]);
+    this.#plan = planMemory(this.#schedule, batch, engine.threads, places, roots);
     this.#block = allocate(Field.Words * 4 + RECORD_BYTES);
     this.#records = allocate(RECORDS * RECORD_BYTES);
     this.#activations = allocate(this.#plan.bytes);
@@ -207,6 +208,19 @@ export class Program {
     for (const { address } of this.#tapes) arena.free(address);
     for (const address of this.#allocations) arena.free(address);
     if (this.#index) arena.free(this.#index);
+  }
+
+  /** Constants lie outside of the activations, written once. */
+  #constants(allocate: (bytes: number) => number): readonly (readonly [Tensor, number])[] {
+    const { arena } = this.engine;
+    return this.#schedule.sources.flatMap((tensor) => {
+      if (!isOp(tensor, 'constant')) return [];
+      const { values } = tensor.attributes;
+      const address = allocate(values.byteLength);
+      if (values instanceof Int32Array) arena.i32(address, values.length).set(values);
+      else arena.f32(address, values.length).set(values);
+      return [[tensor as unknown as Tensor, address] as const];
+    });
   }
 
   #encode(batch: number, { data, rows }: Walk): Encoded {

@@ -59,7 +59,10 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
     made.set(tensor, call);
     calls.push(call);
   }
-  return { calls, sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter') };
+  return {
+    calls,
+    sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter' || t.op === 'constant'),
+  };
 }
 
 function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
@@ -108,7 +111,6 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Affine]: 'scaling',
   [Op.Softmax]: 'softmax',
   [Op.SoftmaxGrad]: 'gradient of softmax',
-  [Op.SumRows]: 'gradient of the bias',
   [Op.MeanSquaredError]: 'mean squared error',
   [Op.BinaryCrossEntropy]: 'binary cross-entropy',
   [Op.SoftmaxCrossEntropy]: 'softmax cross-entropy',
@@ -138,4 +140,7 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.ScaleGrad]: 'gradient of gamma',
   [Op.Embedding]: 'embedding',
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
+  [Op.Reduce]: 'sum, mean or extreme of an axis',
+  [Op.Transpose]: 'transposition',
+  [Op.BatchedGemm]: 'matrix products',
 };

@@ -22,7 +22,16 @@ export class Graph implements Tracer {
     };
     const shape = rule.shape(inputs, attributes, fail);
     const type = rule.type?.(attributes) ?? 'f32';
-    const tensor: Tensor<K> = { id: this.tensors.length, op, inputs, attributes, shape, type, layer };
+    const tensor: Tensor<K> = {
+      id: this.tensors.length,
+      op,
+      inputs,
+      attributes,
+      shape,
+      type,
+      layer,
+      tracer: this,
+    };
     this.tensors.push(tensor as unknown as Tensor);
     return tensor;
   }

@@ -1,4 +1,4 @@
-import { Activation, Op, Softmax, SoftmaxGrad, Unary, UnaryGrad } from '../../assembly/tape.ts';
+import { Activation, FROM_INTEGER, Op, Softmax, SoftmaxGrad, Unary, UnaryGrad } from '../../assembly/tape.ts';
 import type { Rules } from './rule.ts';
 import { lastOf, type Tensor } from './tensor.ts';
 
@@ -8,13 +8,16 @@ const FROM_INPUT: ReadonlySet<Activation> = new Set([
   Activation.Gelu,
   Activation.GeluTanh,
   Activation.Mish,
+  Activation.Log,
+  Activation.Abs,
+  Activation.Square,
 ]);
 
 export function derivesFromInput(kind: Activation): boolean {
   return FROM_INPUT.has(kind);
 }
 
-export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad'> = {
+export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad' | 'toFloat'> = {
   activation: {
     shape: ([x]) => x!.shape,
     // dx = dy · f'
@@ -60,6 +63,27 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
         },
         UnaryGrad.Length,
         [e.span(dy), e.span(reference)],
+        [e.span(output)],
+      );
+    },
+  },
+
+  toFloat: {
+    shape: ([x]) => x!.shape,
+    gradient: 'none',
+    emit: (e, { tensor, output }) => {
+      const x = tensor.inputs[0]!;
+      e.emit(
+        Op.Unary,
+        {
+          [Unary.Source]: e.address(x),
+          [Unary.Target]: e.address(output),
+          [Unary.Count]: e.size(x),
+          [Unary.Kind]: FROM_INTEGER,
+          [Unary.Alpha]: { f32: 0 },
+        },
+        Unary.Length,
+        [e.span(x)],
         [e.span(output)],
       );
     },

@@ -1,9 +1,9 @@
-import type { Activation, BinaryKind, Cell, LossForm } from '../../assembly/tape.ts';
+import type { Activation, BinaryKind, Cell, LossForm, ReduceKind } from '../../assembly/tape.ts';
 
 /** What each operation needs to know besides its inputs. The keys are the operations there are. */
 export interface OpAttributes {
-  /** A batch of the data: dimensions without the batch. */
-  input: { name: string; shape: readonly number[]; type: 'f32' | 'i32' };
+  /** A batch of the data: dimensions without the batch; integers are below the limit. */
+  input: { name: string; shape: readonly number[]; type: 'f32' | 'i32'; limit?: number };
   /** A parameter of the model, by its place in the list of parameters. */
   parameter: { index: number; shape: readonly number[] };
   /** a · b over the last axis of a; leading axes of a are rows. */
@@ -14,6 +14,7 @@ export interface OpAttributes {
   activationGrad: ActivationAttributes;
   softmax: { logarithm: boolean };
   softmaxGrad: { logarithm: boolean };
+  /** Elementwise, shapes broadcast. */
   binary: { kind: BinaryKind };
   affine: { scale: number; offset: number };
   /** Sum over all axes but the last. */
@@ -70,6 +71,26 @@ export interface OpAttributes {
   /** Rows of a table, by integers. */
   embedding: Record<never, never>;
   embeddingGrad: { rows: number };
+  /** Values that are part of the program. */
+  constant: { values: Float32Array | Int32Array; shape: readonly number[] };
+  /** Broadcast to a shape, the batch included. */
+  expand: { shape: readonly number[] };
+  /** x between the numbers low and high, which are inputs. */
+  clip: Record<never, never>;
+  /** Sum (or mean), largest or smallest over the axes from `from` to before `to`, which are removed. */
+  reduce: { kind: ReduceKind; mean: boolean; from: number; to: number };
+  /** Axis i of the result is axis permutation[i]. */
+  transpose: { permutation: readonly number[] };
+  /** Products of the matrices that the last two axes hold; leading axes are broadcast. */
+  batchedMatmul: { transposeA: boolean; transposeB: boolean };
+  /** Entries of an axis by integers, whose shape takes its place. */
+  take: { axis: number };
+  /** Zeros but for the sums of dy [outer, count, inner] at the integers: `size` entries along the axis. */
+  takeGrad: { axis: number; size: number };
+  /** int32 to float32. */
+  toFloat: Record<never, never>;
+  /** Losses of the rows, or a single one, that operations computed. */
+  rowLoss: LossAttributes;
 }
 
 export type OpName = keyof OpAttributes;

@@ -1,8 +1,9 @@
-import { Affine, BiasAdd, Binary, BinaryKind, Dropout, Op, SumRows } from '../../assembly/tape.ts';
+import { Affine, BiasAdd, Dropout, Op } from '../../assembly/tape.ts';
+import { emitReduce } from './broadcast.ts';
 import type { Rules } from './rule.ts';
-import { lastOf, sameShape, showShape, type Tensor } from './tensor.ts';
+import { lastOf, showShape, type Tensor } from './tensor.ts';
 
-export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
+export const elementwise: Rules<'biasAdd' | 'affine' | 'sumRows' | 'dropout'> = {
   biasAdd: {
     shape: ([x, bias], _, fail) => {
       if (bias!.shape.length !== 1 || bias!.shape[0] !== lastOf(x!.shape)) {
@@ -29,46 +30,6 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
         },
         BiasAdd.Length,
         [e.span(x), e.span(bias)],
-        [e.span(output)],
-      );
-    },
-  },
-
-  binary: {
-    shape: ([a, b], _, fail) => {
-      if (!sameShape(a!.shape, b!.shape)) {
-        fail(`cannot combine ${showShape(a!.shape)} with ${showShape(b!.shape)}`);
-      }
-      return a!.shape;
-    },
-    // d(a + b) = da + db; d(a - b) = da - db; d(a b) = b da + a db
-    gradient: (tracer, { inputs: [a, b], attributes: { kind }, layer }, dy) => {
-      if (kind === BinaryKind.Add) return [[a!, dy], [b!, dy]]; // biome-ignore format: a pair
-      if (kind === BinaryKind.Subtract) {
-        return [
-          [a!, dy],
-          [b!, tracer.add('affine', [dy], { scale: -1, offset: 0 }, layer)],
-        ];
-      }
-      return [
-        [a!, tracer.add('binary', [dy, b!], { kind: BinaryKind.Multiply }, layer)],
-        [b!, tracer.add('binary', [dy, a!], { kind: BinaryKind.Multiply }, layer)],
-      ];
-    },
-    inPlace: true,
-    emit: (e, { tensor, output }) => {
-      const [a, b] = tensor.inputs as [Tensor, Tensor];
-      e.emit(
-        Op.Binary,
-        {
-          [Binary.A]: e.address(a),
-          [Binary.B]: e.address(b),
-          [Binary.Target]: e.address(output),
-          [Binary.Count]: e.size(a),
-          [Binary.Kind]: tensor.attributes.kind,
-        },
-        Binary.Length,
-        [e.span(a), e.span(b)],
         [e.span(output)],
       );
     },
@@ -104,18 +65,7 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
     gradient: 'none',
     emit: (e, { tensor, output }) => {
       const x = tensor.inputs[0]!;
-      e.emit(
-        Op.SumRows,
-        {
-          [SumRows.Source]: e.address(x),
-          [SumRows.Target]: e.address(output),
-          [SumRows.Rows]: e.rows(x),
-          [SumRows.Columns]: lastOf(x.shape),
-        },
-        SumRows.Length,
-        [e.span(x)],
-        [e.span(output)],
-      );
+      emitReduce(e, x, e.span(output), { outer: 1, reduced: e.rows(x), inner: lastOf(x.shape) });
     },
   },
 

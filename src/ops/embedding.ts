@@ -1,5 +1,5 @@
-import { Embedding, EmbeddingGrad, Op } from '../../assembly/tape.ts';
 import type { Rules } from './rule.ts';
+import { emitTake, emitTakeGrad } from './take.ts';
 import { lastOf, type Tensor } from './tensor.ts';
 
 export const embedding: Rules<'embedding' | 'embeddingGrad'> = {
@@ -11,19 +11,7 @@ export const embedding: Rules<'embedding' | 'embeddingGrad'> = {
     ],
     emit: (e, { tensor, output }) => {
       const [indices, table] = tensor.inputs as [Tensor, Tensor];
-      e.emit(
-        Op.Embedding,
-        {
-          [Embedding.Indices]: e.address(indices),
-          [Embedding.Table]: e.address(table),
-          [Embedding.Target]: e.address(output),
-          [Embedding.Count]: e.size(indices),
-          [Embedding.Columns]: lastOf(table.shape),
-        },
-        Embedding.Length,
-        [e.span(indices), e.span(table)],
-        [e.span(output)],
-      );
+      emitTake(e, indices, table, output, 0);
     },
   },
 
@@ -32,20 +20,7 @@ export const embedding: Rules<'embedding' | 'embeddingGrad'> = {
     gradient: 'none',
     emit: (e, { tensor, output }) => {
       const [dy, indices] = tensor.inputs as [Tensor, Tensor];
-      e.emit(
-        Op.EmbeddingGrad,
-        {
-          [EmbeddingGrad.Gradient]: e.address(dy),
-          [EmbeddingGrad.Indices]: e.address(indices),
-          [EmbeddingGrad.Target]: e.address(output),
-          [EmbeddingGrad.Count]: e.size(indices),
-          [EmbeddingGrad.Rows]: tensor.attributes.rows,
-          [EmbeddingGrad.Columns]: lastOf(dy.shape),
-        },
-        EmbeddingGrad.Length,
-        [e.span(dy), e.span(indices)],
-        [e.span(output)],
-      );
+      emitTakeGrad(e, indices, dy, output, 0);
     },
   },
 };

@@ -1,4 +1,4 @@
-import { BinaryHits, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
+import { Affine, BinaryHits, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
 import type { LossOp, OpAttributes } from './attributes.ts';
 import type { Call, Emitter, Gradients, Rules, Tracer, Word } from './rule.ts';
 import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
@@ -71,7 +71,7 @@ function classTargets(inputs: readonly Tensor[], { sparse }: { sparse: boolean }
   return x.shape.slice(0, -1);
 }
 
-export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'> = {
+export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits' | 'rowLoss'> = {
   meanSquaredError: {
     shape: sameAsTarget,
     // d (x - t)² = 2 (x - t)
@@ -107,6 +107,34 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
       emitLoss(e, call, Op.SoftmaxCrossEntropy, columns, sizeOf(shape, 1) / columns, {
         [Loss.Form]: call.tensor.attributes.sparse ? 1 : 0,
       });
+    },
+  },
+
+  // operations made the losses; here the gradient of their mean (or sum) begins: 1 / batch (or 1) for each
+  rowLoss: {
+    shape: ([x]) => x!.shape,
+    gradient: (tracer, tensor) => [
+      [tensor.inputs[0]!, tracer.add('lossGradient', [tensor as unknown as Tensor], {}, tensor.layer)],
+    ],
+    emit: (e, { tensor, output, second }) => {
+      const x = tensor.inputs[0]!;
+      const affine = (y: Tensor, scale: number, offset: number): void =>
+        e.emit(
+          Op.Affine,
+          {
+            [Affine.Source]: e.address(x),
+            [Affine.Target]: e.address(y),
+            [Affine.Count]: e.size(x),
+            [Affine.Scale]: { f32: scale },
+            [Affine.Offset]: { f32: offset },
+          },
+          Affine.Length,
+          [e.span(x)],
+          [e.span(y)],
+        );
+      affine(output, 1, 0);
+      // a loss that is not finite makes the gradient NaN: the step ends there
+      if (second) affine(second, 0, tensor.attributes.reduction === 'mean' ? 1 / e.batch : 1);
     },
   },
 

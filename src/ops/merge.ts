@@ -1,6 +1,6 @@
 import { CopyRows, Maximum, MaximumGrad, Op, RowDot, ScaleRows } from '../../assembly/tape.ts';
 import type { Emitter, Rules } from './rule.ts';
-import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
+import { BATCH, lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
 
 type Merge = 'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | 'rowDot' | 'scaleRows';
 
@@ -55,7 +55,7 @@ export const merge: Rules<Merge> = {
   concatenate: {
     shape: (inputs, { axis }, fail) => {
       const [head] = inputs as [Tensor];
-      if (axis < 1 || axis >= head.shape.length) {
+      if (axis >= head.shape.length || head.shape[axis] === BATCH) {
         fail(`cannot concatenate along axis ${axis} of ${showShape(head.shape)}; the batch is axis 0`);
       }
       for (const { shape } of inputs) {
@@ -93,12 +93,17 @@ export const merge: Rules<Merge> = {
   slice: {
     shape: ([x], { axis, from, size }, fail) => {
       const there = x!.shape[axis] ?? 0;
-      if (axis < 1 || from + size > there) {
+      if (there === BATCH || from + size > there) {
         fail(`axis ${axis} of ${showShape(x!.shape)} has no entries ${from} to ${from + size - 1}`);
       }
       return x!.shape.map((d, i) => (i === axis ? size : d));
     },
-    gradient: 'none',
+    // dx = dy at its place among zeros
+    gradient: (tracer, { inputs: [x], attributes: { axis, from, size }, layer }, dy) => {
+      const values = Int32Array.from({ length: size }, (_, i) => from + i);
+      const places = tracer.add('constant', [], { values, shape: [size] }, layer);
+      return [[x!, tracer.add('takeGrad', [dy, places], { axis, size: x!.shape[axis]! }, layer)]];
+    },
     emit: (e, { tensor, output }) => {
       const { axis, from } = tensor.attributes;
       emitCopy(e, { whole: tensor.inputs[0]!, part: output, axis, from }, false);

@@ -8,9 +8,9 @@ import {
   RECURRENT_ROWS,
   Recurrent,
   RecurrentFlag,
-  SumRows,
 } from '../../assembly/tape.ts';
 import type { OpName, RecurrenceAttributes } from './attributes.ts';
+import { emitReduce } from './broadcast.ts';
 import { type Dimensions, gemmScratchBytes, isThin } from './matmul.ts';
 import type { Emitter, Rules, Span } from './rule.ts';
 import { BATCH, lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
@@ -235,18 +235,8 @@ export const recurrent: Rules<
       const columns = lastOf(output.shape);
       tensor.inputs.forEach((of, i) => {
         const start = e.address(output) + i * columns * 4;
-        e.emit(
-          Op.SumRows,
-          {
-            [SumRows.Source]: e.address(of),
-            [SumRows.Target]: start,
-            [SumRows.Rows]: e.rows(of),
-            [SumRows.Columns]: columns,
-          },
-          SumRows.Length,
-          [e.span(of)],
-          [{ start, end: start + columns * 4 }],
-        );
+        const target = { start, end: start + columns * 4 };
+        emitReduce(e, of, target, { outer: 1, reduced: e.rows(of), inner: columns });
       });
     },
   },

@@ -1,4 +1,7 @@
 import { activations } from './activations.ts';
+import { arithmetic } from './arithmetic.ts';
+import { axes } from './axes.ts';
+import { batched } from './batched.ts';
 import { convolution } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
@@ -10,6 +13,7 @@ import { pooling } from './pooling.ts';
 import { recurrent } from './recurrent.ts';
 import type { Rules } from './rule.ts';
 import { sources } from './sources.ts';
+import { take } from './take.ts';
 
 /** Every operation: total by type, so one without a shape, a gradient or an encoding does not compile. */
 export const rules: Rules = {
@@ -24,4 +28,8 @@ export const rules: Rules = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...arithmetic,
+  ...axes,
+  ...batched,
+  ...take,
 };

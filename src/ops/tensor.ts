@@ -1,4 +1,5 @@
 import type { OpAttributes, OpName } from './attributes.ts';
+import type { Tracer } from './rule.ts';
 
 /** The first dimension of everything that depends on the batch: its size is known when a program is encoded. */
 export const BATCH = -1;
@@ -18,6 +19,8 @@ export interface Tensor<K extends OpName = OpName> {
   readonly type: ElementType;
   /** The layer that made it, for messages and profiles. */
   readonly layer: string;
+  /** Where it was made. */
+  readonly tracer: Tracer;
 }
 
 export function isOp<K extends OpName>(tensor: Tensor, op: K): tensor is Tensor<K> {

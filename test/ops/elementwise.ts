@@ -1,4 +1,3 @@
-import { BinaryKind } from '../../assembly/tape.ts';
 import { SEED } from '../kernels/machine.ts';
 import * as dropouts from '../reference/dropout.ts';
 import * as twins from '../reference/elementwise.ts';
@@ -16,7 +15,7 @@ function sumBound(dy: Numbers, columns: number): number[] {
 /** 1 - rate, its reciprocal and the product with x: three operations. */
 const DROPOUT_OPERATIONS = 3;
 
-export const elementwise: Rows<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
+export const elementwise: Rows<'biasAdd' | 'affine' | 'sumRows' | 'dropout'> = {
   biasAdd: {
     variants: [{ name: 'rows', attributes: {} }],
     operands: (size, _, random) => [
@@ -30,22 +29,6 @@ export const elementwise: Rows<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dr
       bound: (_, __, dy, { columns }) => ['exact', sumBound(dy, columns)],
     },
     tails: [ROWS, COLUMNS],
-  },
-
-  binary: {
-    variants: [
-      { name: 'add', attributes: { kind: BinaryKind.Add } },
-      { name: 'subtract', attributes: { kind: BinaryKind.Subtract } },
-      { name: 'multiply', attributes: { kind: BinaryKind.Multiply } },
-    ],
-    operands: (size, _, random) => [matrix(size, random), matrix(size, random)],
-    forward: ([a, b], { kind }) => twins.binary(kind, a!, b!),
-    forwardBound: () => 'exact',
-    gradient: {
-      twin: ([a, b], { kind }, dy) => twins.binaryGradient(kind, a!, b!, dy),
-      bound: () => ['exact', 'exact'],
-    },
-    tails: [ELEMENTS],
   },
 
   affine: {

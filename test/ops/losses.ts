@@ -55,9 +55,25 @@ type Names =
   | 'softmaxCrossEntropy'
   | 'lossGradient'
   | 'classHits'
-  | 'binaryHits';
+  | 'binaryHits'
+  | 'rowLoss';
 
 export const losses: Rows<Names> = {
+  rowLoss: {
+    variants: [
+      { name: 'mean', attributes: { reduction: 'mean' } },
+      { name: 'sum', attributes: { reduction: 'sum' } },
+    ],
+    operands: (size, _, random) => [tensor([BATCH], size.rows, (n) => uniform(random, n))],
+    forward: ([x]) => Array.from(x!),
+    forwardBound: () => 'exact',
+    gradient: {
+      twin: ([x], attributes, _, { rows }) => [Array.from(x!, () => lossSeed(attributes, rows))],
+      bound: () => ['exact'],
+    },
+    tails: [ROWS],
+  },
+
   meanSquaredError: {
     variants: [
       { name: 'mean', attributes: { reduction: 'mean' } },
@@ -235,4 +251,5 @@ export const lossNames: ReadonlySet<string> = new Set<Names>([
   'meanSquaredError',
   'binaryCrossEntropy',
   'softmaxCrossEntropy',
+  'rowLoss',
 ]);

@@ -44,12 +44,13 @@ export const merge: Rows<'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | '
 
   slice: {
     variants: [{ name: 'middle', attributes: { axis: 1, from: 2, size: 5 } }],
-    operands: (size, _, random) => [
-      tensor([BATCH, 7 + size.columns], size.rows, (n) => uniform(random, n), false),
-    ],
+    operands: (size, _, random) => [tensor([BATCH, 7 + size.columns], size.rows, (n) => uniform(random, n))],
     forward: ([x], { from, size }, { columns }) => twins.columns(x!, 7 + columns, from, size),
     forwardBound: () => 'exact',
-    gradient: 'none',
+    gradient: {
+      twin: (_, { from, size }, dy, { rows, columns }) => [twins.between(dy, rows, 7 + columns, from, size)],
+      bound: () => ['exact'],
+    },
     tails: [ROWS, COLUMNS],
   },
 

@@ -1,5 +1,8 @@
 import type { OpName } from '../../src/ops/attributes.ts';
 import { activations } from './activations.ts';
+import { arithmetic } from './arithmetic.ts';
+import { axes } from './axes.ts';
+import { batched } from './batched.ts';
 import { convolution, pooling } from './convolution.ts';
 import { elementwise } from './elementwise.ts';
 import { embedding } from './embedding.ts';
@@ -10,6 +13,7 @@ import { normalize } from './normalize.ts';
 import { recurrent } from './recurrent.ts';
 import type { Row, Rows } from './row.ts';
 import { sources } from './sources.ts';
+import { take } from './take.ts';
 
 /** One row for each operation: an operation without tests does not compile. */
 const table: Rows<OpName> = {
@@ -24,6 +28,10 @@ const table: Rows<OpName> = {
   ...recurrent,
   ...normalize,
   ...embedding,
+  ...arithmetic,
+  ...axes,
+  ...batched,
+  ...take,
 };
 
 /** Variants of all operations, where their names do not matter. */

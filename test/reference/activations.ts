@@ -107,6 +107,11 @@ const kinds: Record<Activation, Kind> = {
     d: (x) => Math.tanh(softplus(x)) + (x * sigmoid(x)) / Math.cosh(softplus(x)) ** 2,
   },
   [Activation.Exponential]: { f: Math.exp, d: Math.exp, fromY: (y) => y },
+  [Activation.Log]: { f: Math.log, d: (x) => 1 / x },
+  [Activation.Sqrt]: { f: Math.sqrt, d: (x) => 0.5 / Math.sqrt(x), fromY: (y) => 0.5 / y },
+  [Activation.Abs]: { f: Math.abs, d: Math.sign },
+  [Activation.Square]: { f: (x) => x * x, d: (x) => 2 * x },
+  [Activation.Sign]: { f: Math.sign, d: () => 0, fromY: () => 0 },
 };
 
 /** y = f(x) */
