@@ -12,6 +12,14 @@ export {
   conv3d,
   type TransposedOptions,
 } from './layers/convolution.ts';
+export {
+  type CustomContext,
+  CustomLayer,
+  type CustomLayerClass,
+  type CustomLayers,
+  lambda,
+  type WeightOptions,
+} from './layers/custom.ts';
 export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export {
   constant,
@@ -53,6 +61,9 @@ export {
   type RmsNormalizationOptions,
   rmsNormalization,
 } from './layers/normalization.ts';
+export type { MatmulOptions, ReduceOptions } from './layers/operations/axes.ts';
+export * as ops from './layers/operations/index.ts';
+export type { TensorLike, Weight } from './layers/operations/operand.ts';
 export type { LayerOptions } from './layers/options.ts';
 export {
   averagePooling1d,
@@ -81,6 +92,7 @@ export {
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
 export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
 export type { Padding, Sizes } from './layers/windows.ts';
+export type { Tensor } from './ops/tensor.ts';
 export type { Dataset } from './train/dataset.ts';
 export type { Logs } from './train/logs.ts';
 export {
@@ -95,7 +107,7 @@ export {
 } from './train/losses.ts';
 export { accuracy, binaryAccuracy, type Metric, type MetricLike } from './train/metrics.ts';
 export type { Model } from './train/model.ts';
-export { loadModel } from './train/model-file.ts';
+export { type LoadOptions, loadModel } from './train/model-file.ts';
 export { input, type ModelOptions, model, type SequentialOptions, sequential } from './train/models.ts';
 export {
   type AdamOptions,

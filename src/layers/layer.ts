@@ -44,6 +44,8 @@ export interface Layer {
   /** `shape` without the batch; `name` for messages. */
   parameters(shape: Shape, name: string): readonly ParameterSpec[];
   call(x: Tensor, context: CallContext): Tensor;
+  /** What is called in place of `call`: a layer of the user's own prepares its weights here. */
+  trace?(x: Tensor, context: CallContext): Tensor;
 }
 
 /** A layer of several inputs and no parameters. */

@@ -1,4 +1,4 @@
-import { dimensions, flag, integer, knownKeys, named, number, show } from '../checks.ts';
+import { dimensions, flag, integer, knownKeys, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { lastOf, showShape, type Tensor } from '../ops/tensor.ts';
 import {
@@ -16,6 +16,7 @@ import {
   conv3d,
   type TransposedOptions,
 } from './convolution.ts';
+import { type CustomLayers, customFromConfig, unknownLayer } from './custom.ts';
 import { type EmbeddingOptions, embedding } from './embedding.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { Layer } from './layer.ts';
@@ -289,9 +290,17 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
 
 /** Makes a layer from `{ type, name, ...config }`. */
 export function layerFromConfig(value: unknown): Layer {
+  return loadedLayer(value, {});
+}
+
+/** The same, one of the library's or of `custom`. */
+export function loadedLayer(value: unknown, custom: CustomLayers): Layer {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(`a layer must be an object, got ${show(value)}`);
   }
   const { type, ...config } = value as Config;
-  return named(types, type, 'layer type')(config);
+  const own = customFromConfig(type, config, custom);
+  if (own) return own;
+  if (typeof type !== 'string' || !Object.hasOwn(types, type)) throw unknownLayer(type, Object.keys(types));
+  return types[type]!(config);
 }

@@ -103,7 +103,8 @@ export function callLayer(
   graph.layer = name;
   if (isMerge(layer)) return [layer.merge(xs, graph)];
   const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
-  return [layer.call(xs[0]!, { graph, parameters, training, frozen, update, stream: tracing.nextStream() })];
+  const context = { graph, parameters, training, frozen, update, stream: tracing.nextStream() };
+  return [layer.trace ? layer.trace(xs[0]!, context) : layer.call(xs[0]!, context)];
 }
 
 /** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */
@@ -122,8 +123,8 @@ function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name
   const graph = new Graph();
   const shapes = inputs.map(({ shape }) => shape);
   const xs = inputs.map(({ shape, source }, i) => {
-    const type = indicesOf(layer, i) !== undefined && !source.layer ? 'i32' : 'f32';
-    return graph.add('input', [], { name: 'x', shape: shape.slice(1), type });
+    const limit = source.layer ? undefined : indicesOf(layer, i);
+    return graph.add('input', [], { name: 'x', shape: shape.slice(1), ...elementsBelow(limit) });
   });
   const parameters = specsOf(layer, shapes, name).map(({ spec: { shape } }, index) =>
     graph.add('parameter', [], { index, shape }),
@@ -133,6 +134,11 @@ function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name
     ...{ nextStream: () => 0, isFrozen: () => false, update: () => {} },
   };
   return callLayer(layer, xs, tracing, name).map(({ shape }) => shape);
+}
+
+/** Attributes of an input of integers below a limit, or of any numbers. */
+export function elementsBelow(limit: number | undefined): { type: 'f32' } | { type: 'i32'; limit: number } {
+  return limit === undefined ? { type: 'f32' } : { type: 'i32', limit };
 }
 
 function checkInputs(layer: Applicable, inputs: readonly unknown[], name: string): void {
@@ -198,8 +204,8 @@ export function callableMerge(layer: MergeLayer): CallableMerge {
 
 /** Own properties, since a function has a `name` and a `call` of its own. */
 function withFields<F extends (...args: never[]) => unknown, T extends object>(self: F, fields: T): F & T {
-  for (const [key, value] of Object.entries(fields)) {
-    Object.defineProperty(self, key, { value, enumerable: true, configurable: true });
+  for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(fields))) {
+    Object.defineProperty(self, key, { ...property, enumerable: true, configurable: true });
   }
   return self as F & T;
 }

@@ -4,6 +4,8 @@ import type { ElementType, Shape, Tensor } from './tensor.ts';
 
 /** Where gradient rules make tensors. */
 export interface Tracer {
+  /** The layer (or loss, or metric) that is tracing, for messages. */
+  readonly layer: string;
   add<K extends OpName>(
     op: K,
     inputs: readonly Tensor[],

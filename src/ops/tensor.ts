@@ -23,6 +23,10 @@ export interface Tensor<K extends OpName = OpName> {
   readonly tracer: Tracer;
 }
 
+export function isTensor(value: unknown): value is Tensor {
+  return typeof value === 'object' && value !== null && 'tracer' in value && 'op' in value;
+}
+
 export function isOp<K extends OpName>(tensor: Tensor, op: K): tensor is Tensor<K> {
   return tensor.op === op;
 }

@@ -5,6 +5,7 @@ import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
 import {
   apply,
+  elementsBelow,
   type OwnedSpec,
   type SubModel,
   type SymbolicTensor,
@@ -117,7 +118,7 @@ export class Model<Output = Prediction> implements SubModel {
         graph.add('input', [], {
           name: this.inputKey(port),
           shape: port.shape.slice(1),
-          type: port.indices === undefined ? 'f32' : 'i32',
+          ...elementsBelow(port.indices),
         }),
     );
     const parameters = this.layout.list.map((parameter, index) =>

@@ -1,6 +1,6 @@
 import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import type { Layer } from '../layers/layer.ts';
+import type { Layer, MergeLayer } from '../layers/layer.ts';
 import { layerName } from '../layers/options.ts';
 import { type Applicable, apply, inputNode, isSubModel, SymbolicTensor } from '../layers/symbolic.ts';
 import { Architecture, type Ports } from './architecture.ts';
@@ -155,8 +155,22 @@ function separate(layers: readonly Applicable[]): readonly Applicable[] {
       seen.add(layer);
       return layer;
     }
-    return { ...layer };
+    return copyOf(layer);
   });
+}
+
+/** The same layer once more; one of the user's own may have state that only its own methods reach. */
+function copyOf(layer: Layer | MergeLayer): Applicable {
+  if (!('trace' in layer && layer.trace)) return { ...layer };
+  const { type, name, indices } = layer;
+  return {
+    ...{ type, name, ...(indices === undefined ? {} : { indices }) },
+    get config() {
+      return layer.config;
+    },
+    parameters: (shape, name) => layer.parameters(shape, name),
+    call: (x, context) => layer.trace!(x, context),
+  };
 }
 
 function checkLayers(layers: unknown): void {
