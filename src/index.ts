@@ -93,7 +93,9 @@ export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
 export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
 export type { Padding, Sizes } from './layers/windows.ts';
 export type { Tensor } from './ops/tensor.ts';
+export type { RowFunction } from './train/custom-rows.ts';
 export type { Dataset } from './train/dataset.ts';
+export { type GradientFunction, gradient, type ValueAndGradients } from './train/gradient.ts';
 export type { Logs } from './train/logs.ts';
 export {
   type BinaryCrossEntropyOptions,
@@ -105,7 +107,13 @@ export {
   meanSquaredError,
   type Reduction,
 } from './train/losses.ts';
-export { accuracy, binaryAccuracy, type Metric, type MetricLike } from './train/metrics.ts';
+export {
+  accuracy,
+  binaryAccuracy,
+  type CustomMetric,
+  type Metric,
+  type MetricLike,
+} from './train/metrics.ts';
 export type { Model } from './train/model.ts';
 export { type LoadOptions, loadModel } from './train/model-file.ts';
 export { input, type ModelOptions, model, type SequentialOptions, sequential } from './train/models.ts';
