@@ -80,6 +80,7 @@ export {
   maxPooling3d,
   type PoolingOptions,
 } from './layers/pooling.ts';
+export { type PreluOptions, permute, prelu, repeatVector } from './layers/rearrange.ts';
 export {
   type GruOptions,
   gru,

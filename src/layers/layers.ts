@@ -33,6 +33,7 @@ import {
 } from './normalization.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
+import { type PreluOptions, permute, prelu, repeatVector } from './rearrange.ts';
 import {
   type GruOptions,
   gru,
@@ -286,6 +287,9 @@ const types: { readonly [type: string]: (config: Config) => Layer } = {
   instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
   embedding: ({ inputDim, outputDim, ...options }) =>
     embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
+  permute: ({ dims, ...options }) => permute(dims as number[], options as LayerOptions),
+  repeatVector: ({ n, ...options }) => repeatVector(n as number, options as LayerOptions),
+  prelu: (options) => prelu(options as PreluOptions),
 };
 
 /** Makes a layer from `{ type, name, ...config }`. */

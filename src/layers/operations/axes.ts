@@ -27,8 +27,17 @@ function reduce(
   const given =
     axis === undefined ? all : (Array.isArray(axis) ? axis : [axis]).map((i) => rowAxis(what, x, i));
   const axes = [...new Set<number>(given)].sort((a, b) => b - a);
-  // neighbouring axes at once, from the last on
   let y = x;
+  const split = axes.length > 1 && axes[0]! - axes.at(-1)! >= axes.length;
+  if (split && kind !== ReduceKind.Sum) {
+    // all at once, so that equal ones get equal parts of the gradient wherever they lie
+    const rest = x.shape.flatMap((_, i) => (axes.includes(i) ? [] : [i]));
+    y = transpose(x, [...rest, ...axes]);
+    axes.forEach((_, i) => {
+      axes[i] = x.shape.length - 1 - i;
+    });
+  }
+  // neighbouring axes at once, from the last on
   for (let i = 0; i < axes.length; ) {
     const last = axes[i]!;
     let from = last;
@@ -36,7 +45,7 @@ function reduce(
     y = x.tracer.add('reduce', [y], { kind, mean, from, to: last + 1 }) as unknown as Tensor;
   }
   if (!keepDims || y === x) return y;
-  const shape = x.shape.map((d, i) => (axes.includes(i) ? 1 : d));
+  const shape = x.shape.map((d, i) => (given.includes(i) ? 1 : d));
   return x.tracer.add('reshape', [y], { shape: rowShape(shape) }) as unknown as Tensor;
 }
 
