@@ -53,8 +53,6 @@ export type CustomLayerClass = new (options: never) => Layer;
  * and `loadModel(file, { layers: { Scale } })` makes the layer again with `new Scale(options)`.
  */
 export abstract class CustomLayer<Options extends object = object> implements Layer {
-  /** Of the class: what files call the layer. A name of its own, since bundlers rename classes. */
-  static readonly type?: string;
   readonly options: Options;
   readonly type: string;
   readonly name?: string | undefined;
@@ -67,6 +65,7 @@ export abstract class CustomLayer<Options extends object = object> implements La
 
   /** @throws UsageError when the class has no `type`, or on a name out of range. */
   constructor(options: Options & LayerOptions = {} as Options) {
+    // what files call the layer: a name of its own, since bundlers rename classes
     const made: { readonly type?: unknown; readonly name: string } = new.target;
     if (typeof made.type !== 'string' || !/^[\w.-]{1,100}$/.test(made.type)) {
       throw new UsageError(

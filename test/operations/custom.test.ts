@@ -20,7 +20,7 @@ import { each } from '../errors/support.ts';
 import { points } from '../train/support.ts';
 
 class Affine extends CustomLayer<{ units: number; start?: number }> {
-  static override readonly type = 'Affine';
+  static readonly type = 'Affine';
   kernel!: Weight;
   shift!: Weight;
 
@@ -37,7 +37,7 @@ class Affine extends CustomLayer<{ units: number; start?: number }> {
 
 /** Counts its steps in a weight that is not trained. */
 class Counter extends CustomLayer {
-  static override readonly type = 'Counter';
+  static readonly type = 'Counter';
   steps!: Weight;
 
   override build(): void {
@@ -52,7 +52,7 @@ class Counter extends CustomLayer {
 
 /** Rows of a table, by integers. */
 class Lookup extends CustomLayer<{ size: number }> {
-  static override readonly type = 'Lookup';
+  static readonly type = 'Lookup';
   override readonly indices = this.options.size;
   table!: Weight;
 
@@ -147,7 +147,7 @@ function layerOf(
   build: (make: (name: string, shape: number[], options?: object) => Weight) => void = () => {},
 ): CustomLayer {
   class Some extends CustomLayer {
-    static override readonly type = 'Some';
+    static readonly type = 'Some';
     override build(): void {
       build((name, shape, options) => this.addWeight(name, shape, options));
     }
