@@ -4,62 +4,80 @@ import { madd } from '../simd';
 import { Affine, BiasAdd, Binary, BinaryKind } from '../tape';
 import { first, last } from '../threads';
 
-/** a^b by the standard library's float32 pow: off by at most 0.52 ULP, every special case included. */
-function power4(a: v128, b: v128): v128 {
-  let y = f32x4.splat(NativeMathf.pow(f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)));
-  y = f32x4.replace_lane(y, 1, NativeMathf.pow(f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)));
-  y = f32x4.replace_lane(y, 2, NativeMathf.pow(f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)));
-  return f32x4.replace_lane(y, 3, NativeMathf.pow(f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)));
+// @ts-ignore: decorator
+@inline
+function combineFast(kind: i32, a: v128, b: v128): v128 {
+  if (kind == BinaryKind.Add) return f32x4.add(a, b);
+  if (kind == BinaryKind.Subtract) return f32x4.sub(a, b);
+  return f32x4.mul(a, b);
 }
 
-/** Kinds that are rare enough to be called. */
-function combineOther(kind: i32, a: v128, b: v128): v128 {
-  const zero = f32x4.splat(0);
-  const one = f32x4.splat(1);
+// @ts-ignore: decorator
+@inline
+function combine(kind: i32, a: v128, b: v128): v128 {
   switch (kind) {
+    case BinaryKind.Add:
+    case BinaryKind.Subtract:
+    case BinaryKind.Multiply:
+      return combineFast(kind, a, b);
     case BinaryKind.Divide:
       return f32x4.div(a, b);
     case BinaryKind.Minimum:
       return f32x4.min(a, b);
     case BinaryKind.Maximum:
       return f32x4.max(a, b);
-    case BinaryKind.Power:
-      return power4(a, b);
     case BinaryKind.Greater:
-      return v128.and(f32x4.gt(a, b), one);
+      return v128.and(f32x4.gt(a, b), f32x4.splat(1));
     case BinaryKind.GreaterEqual:
-      return v128.and(f32x4.ge(a, b), one);
+      return v128.and(f32x4.ge(a, b), f32x4.splat(1));
     case BinaryKind.Equal:
-      return v128.and(f32x4.eq(a, b), one);
+      return v128.and(f32x4.eq(a, b), f32x4.splat(1));
     case BinaryKind.Step:
-      return v128.or(v128.and(f32x4.gt(a, b), one), v128.and(f32x4.eq(a, b), f32x4.splat(0.5)));
+      return v128.or(
+        v128.and(f32x4.gt(a, b), f32x4.splat(1)),
+        v128.and(f32x4.eq(a, b), f32x4.splat(0.5)),
+      );
     case BinaryKind.Mask:
-      return v128.and(a, f32x4.ne(b, zero));
+      return v128.and(a, f32x4.ne(b, f32x4.splat(0)));
     case BinaryKind.Unmask:
-      return v128.and(a, f32x4.eq(b, zero));
+      return v128.and(a, f32x4.eq(b, f32x4.splat(0)));
     default:
       return a;
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function combine(kind: i32, a: v128, b: v128): v128 {
-  if (kind == BinaryKind.Add) return f32x4.add(a, b);
-  if (kind == BinaryKind.Subtract) return f32x4.sub(a, b);
-  if (kind == BinaryKind.Multiply) return f32x4.mul(a, b);
-  return combineOther(kind, a, b);
+/** a^b, one after the other: the standard library's float32 pow is off by at most 0.52 ULP, special cases included. */
+function powerRow(a: usize, aStep: usize, b: usize, bStep: usize, target: usize, count: i32): void {
+  for (; count > 0; count--, a += aStep >> 2, b += bStep >> 2, target += 4) {
+    store<f32>(target, NativeMathf.pow(load<f32>(a), load<f32>(b)));
+  }
 }
 
-/** y [count] = a (kind) b, count at least 1; an operand with step 0 is one number, else the step is 16. In place when target is a or b. */
+/**
+ * y [count] = a (kind) b, count at least 1; an operand with step 0 is one number, else the step is 16. In place when target
+ * is a or b. No call in these loops: V8 keeps what lives across one in memory (32 x 1024 products: 35 instead of 15 µs).
+ */
 function binaryRow(kind: i32, a: usize, aStep: usize, b: usize, bStep: usize, target: usize, count: i32): void {
+  if (kind == BinaryKind.Power) {
+    powerRow(a, aStep, b, bStep, target, count);
+    return;
+  }
   let x = v128.load32_splat(a);
   let y = v128.load32_splat(b);
   if (count >= 4) {
     const end = target + (<usize>(count & ~3) << 2);
-    if (aStep & bStep) {
+    if (kind > BinaryKind.Multiply) {
       do {
-        v128.store(target, combine(kind, v128.load(a), v128.load(b)));
+        if (aStep) x = v128.load(a);
+        if (bStep) y = v128.load(b);
+        v128.store(target, combine(kind, x, y));
+        a += aStep;
+        b += bStep;
+        target += 16;
+      } while (target != end);
+    } else if (aStep & bStep) {
+      do {
+        v128.store(target, combineFast(kind, v128.load(a), v128.load(b)));
         a += 16;
         b += 16;
         target += 16;
@@ -68,7 +86,7 @@ function binaryRow(kind: i32, a: usize, aStep: usize, b: usize, bStep: usize, ta
       do {
         if (aStep) x = v128.load(a);
         if (bStep) y = v128.load(b);
-        v128.store(target, combine(kind, x, y));
+        v128.store(target, combineFast(kind, x, y));
         a += aStep;
         b += bStep;
         target += 16;
@@ -80,7 +98,11 @@ function binaryRow(kind: i32, a: usize, aStep: usize, b: usize, bStep: usize, ta
   const zero = f32x4.splat(0);
   if (aStep) x = loadPart(a, count, zero);
   if (bStep) y = loadPart(b, count, zero);
-  storePart(target, combine(kind, x, y), count);
+  storePart(target, combineOnce(kind, x, y), count);
+}
+
+function combineOnce(kind: i32, a: v128, b: v128): v128 {
+  return combine(kind, a, b);
 }
 
 /** Rows of the last dimension, one after the other; a thread may begin and end within one. */
