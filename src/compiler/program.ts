@@ -186,6 +186,8 @@ export class Program {
     const { arena, core } = this.engine;
     const last = writer.instructions.at(-1)!;
     const single = arena.allocate(4 * 64);
+    // what the step left behind may lie, not finite, where an instruction has scratch that it does not fill
+    arena.f32(this.#activations, this.#plan.bytes / 4).fill(0);
     try {
       for (const instruction of writer.instructions) {
         const { op, start, length } = instruction;
