@@ -1,4 +1,5 @@
 // Tables for the terminal.
+import { describe } from './network.ts';
 import type { Case, Result } from './protocol.ts';
 
 type Row = readonly string[];
@@ -36,8 +37,7 @@ function titleOf(spec: Case): string {
   switch (spec.kind) {
     case 'step':
     case 'first-step': {
-      const sizes = [spec.layers[0]!.inputs, ...spec.layers.map(({ outputs }) => outputs)].join('-');
-      const what = `${sizes}, ${spec.batch} rows, ${spec.optimizer.name}`;
+      const what = `${describe(spec.layers)}, ${spec.batch} rows, ${spec.optimizer.name}`;
       return spec.kind === 'step'
         ? `One training step of ${spec.name}: ${what}`
         : `From creating the trainer to the end of the first step: ${what}`;
