@@ -179,24 +179,36 @@ export class Program {
    * `check` says so and returns that instruction.
    */
   trace(check: (instruction: Instruction) => boolean): Instruction | undefined {
+    let found: Instruction | undefined;
+    this.each((instruction, _, run) => {
+      const { op } = instruction;
+      if (op === Op.Guard) return false;
+      if (op === Op.Accumulate || op === Op.Penalty) return true;
+      run();
+      if (check(instruction)) found = instruction;
+      return found === undefined;
+    });
+    return found;
+  }
+
+  /**
+   * Visits the instructions of the step at hand with their words; `run` does one, on all threads. The counters stay where
+   * they are. Ends when `visit` returns false.
+   */
+  each(visit: (instruction: Instruction, words: Int32Array, run: () => void) => boolean): void {
     const whole = this.#get(Field.Batches);
-    const encoded = this.epochStep < whole ? this.#tapes[0]! : this.#tapes.at(-1)!;
-    const { writer, address } = encoded;
+    const { writer, address } = this.epochStep < whole ? this.#tapes[0]! : this.#tapes.at(-1)!;
     const { arena, core } = this.engine;
     const last = writer.instructions.at(-1)!;
     const single = arena.allocate(4 * 64);
     try {
       for (const instruction of writer.instructions) {
-        const { op, start, length } = instruction;
-        if (op === Op.Accumulate || op === Op.Penalty) continue;
-        if (op === Op.Guard) break;
+        const { start, length } = instruction;
         const words = arena.i32(single, 64);
         words.set(arena.i32(address + start * 4, length));
         words[length] = arena.i32(address + (last.start + last.length) * 4, 1)[0]!;
-        core.execute(this.#block, single);
-        if (check(instruction)) return instruction;
+        if (!visit(instruction, words.subarray(0, length), () => core.execute(this.#block, single))) return;
       }
-      return undefined;
     } finally {
       arena.free(single);
     }

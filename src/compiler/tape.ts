@@ -1,13 +1,14 @@
 import { Head, Op } from '../../assembly/tape.ts';
 import type { Span, Word } from '../ops/rule.ts';
 
-/** An instruction on a tape, for messages and for running it alone. */
+/** An instruction on a tape, for messages, and for running and measuring it alone. */
 export interface Instruction {
   readonly op: Op;
   readonly layer: string;
   /** Words of the tape. */
   readonly start: number;
   readonly length: number;
+  readonly reads: readonly Span[];
   readonly writes: readonly Span[];
 }
 
@@ -47,7 +48,7 @@ export class TapeWriter {
       if (value === undefined) throw new Error(`field ${field} of opcode ${op} was not given`);
       this.#words.push(typeof value === 'number' ? value : floatBits(value.f32));
     }
-    this.instructions.push({ op, layer: this.layer, start, length, writes });
+    this.instructions.push({ op, layer: this.layer, start, length, reads, writes });
   }
 
   /** The tape, ended. */
