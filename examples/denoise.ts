@@ -96,5 +96,5 @@ export async function run({
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await run({ seed: 42, epochs: 6, rows: 8000, threads: 2 });
+  await run({ seed: 42, epochs: 5, rows: 8000, threads: 2 });
 }
