@@ -11,6 +11,8 @@ import { type Work, workOf } from './work.ts';
 
 const PROBE_MS = 15;
 const FEWEST = 5;
+/** Share of the time spent before it. */
+const WARMUP = 0.5;
 
 /** Instructions of one kind, on operands of one size, for one layer. */
 export interface ProfileRow extends Work {
@@ -46,8 +48,11 @@ interface Timed extends ProfileRow {
 export async function profileStep(spec: StepCase, timeMs: number): Promise<Profile> {
   const data = stepData(spec);
   const program = startProgram(await createTrainer(spec, data), spec, data);
-  program.run(spec.checkSteps);
-  program.takeRecords(() => {});
+  // V8 compiles what runs often anew
+  for (const warm = performance.now() + WARMUP * timeMs; performance.now() < warm; ) {
+    program.run(1);
+    program.takeRecords(() => {});
+  }
   const kinds: Omit<Timed, 'ms' | 'share'>[] = [];
   program.each((instruction, words) => {
     const { layer, op } = instruction;

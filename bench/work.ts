@@ -50,7 +50,7 @@ export function workOf({ op, reads, writes }: Instruction, words: Int32Array): W
       return { operation: name, size: `${count * columns}`, flops: 0, bytes: count * (8 * columns + 4) };
     }
     default:
-      return { operation: name, size: `${written}`, flops: 0, bytes };
+      return { operation: name, size: written > 0 ? `${written}` : '', flops: 0, bytes };
   }
 }
 
