@@ -21,6 +21,12 @@ export function startRun(block: usize): void {
   beta2Power = double(Program.Beta2Power);
 }
 
+/** A module that runs single instructions: the step at hand. Thread 0 counts it up behind the barrier of the step's check. */
+export function followRun(block: usize): void {
+  program = block;
+  step = word(block, Program.Step);
+}
+
 /** A new step begins: beta^t. */
 export function startStep(): void {
   beta1Power *= double(Program.Beta1);

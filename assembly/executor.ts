@@ -1,31 +1,21 @@
-import { beta1Power, beta2Power, endStep, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
+import { beta1Power, beta2Power, endStep, program, seed, setCursor, startRun, startStep, step, undoStep } from './clock';
 import { address, word } from './fields';
 import { unary, unaryGrad } from './kernels/activation';
+import { reduce } from './kernels/axes';
+import { batchedGemm } from './kernels/batched';
 import { dropout } from './kernels/dropout';
 import { affine, biasAdd, binary } from './kernels/elementwise';
-import { embedding, embeddingGrad } from './kernels/embedding';
 import { gather } from './kernels/gather';
 import { gemm } from './kernels/gemm';
 import { guard } from './kernels/guard';
 import { binaryCrossEntropy, meanSquaredError, softmaxCrossEntropy } from './kernels/loss';
-import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from './kernels/merge';
 import { binaryHits, classHits } from './kernels/metric';
-import {
-  moments,
-  movingAverage,
-  movingMoments,
-  normalize,
-  normalizeGrad,
-  scaleGrad,
-} from './kernels/normalize';
 import { optimize } from './kernels/optimizer';
-import { pool, poolGrad } from './kernels/pooling';
-import { recurrence, recurrenceGrad } from './kernels/recurrent';
-import { accumulate, penalty, squaredNorm, sumRows } from './kernels/reduce';
+import { accumulate, penalty, squaredNorm } from './kernels/reduce';
 import { softmax, softmaxGrad } from './kernels/softmax';
 import { thinGemm } from './kernels/thin';
 import { shuffle } from './random';
-import { Head, Op, Program, RECORD_BYTES, Status } from './tape';
+import { FamilyIndex, Head, Op, Program, RECORD_BYTES, Status } from './tape';
 import { awaitJob, barrier, giveJob, jobKind, jobProgram, jobSteps, thread } from './threads';
 
 /**
@@ -42,7 +32,6 @@ function walk(p: usize): bool {
         gather(p);
         break;
       case Op.Gemm:
-      case Op.Convolution:
         gemm(p);
         break;
       case Op.ThinGemm:
@@ -69,8 +58,11 @@ function walk(p: usize): bool {
       case Op.SoftmaxGrad:
         softmaxGrad(p);
         break;
-      case Op.SumRows:
-        sumRows(p);
+      case Op.Reduce:
+        reduce(p);
+        break;
+      case Op.BatchedGemm:
+        batchedGemm(p);
         break;
       case Op.MeanSquaredError:
         meanSquaredError(p);
@@ -105,56 +97,41 @@ function walk(p: usize): bool {
       case Op.Optimize:
         optimize(p);
         break;
+      case Op.Convolution:
       case Op.Pool:
-        pool(p);
-        break;
       case Op.PoolGrad:
-        poolGrad(p);
-        break;
-      case Op.CopyRows:
-        copyRows(p);
-        break;
-      case Op.Maximum:
-        maximum(p);
-        break;
-      case Op.MaximumGrad:
-        maximumGrad(p);
-        break;
-      case Op.RowDot:
-        rowDot(p);
-        break;
-      case Op.ScaleRows:
-        scaleRows(p);
+      case Op.Depthwise:
+      case Op.DepthwiseFilter:
+      case Op.Pad:
+      case Op.Resample:
+      case Op.AdaptiveMaximum:
+        call_indirect<void>(FamilyIndex.Spatial, p, program);
         break;
       case Op.Recurrence:
-        recurrence(p);
-        break;
       case Op.RecurrenceGrad:
-        recurrenceGrad(p);
+      case Op.StepMask:
+      case Op.Attention:
+      case Op.AttentionGrad:
+      case Op.Rotary:
+      case Op.Cache:
+        call_indirect<void>(FamilyIndex.Sequence, p, program);
         break;
+      case Op.CopyRows:
+      case Op.Maximum:
+      case Op.MaximumGrad:
+      case Op.RowDot:
+      case Op.ScaleRows:
       case Op.Moments:
-        moments(p);
-        break;
       case Op.MovingMoments:
-        movingMoments(p);
-        break;
       case Op.MovingAverage:
-        movingAverage(p);
-        break;
       case Op.Normalize:
-        normalize(p);
-        break;
       case Op.NormalizeGrad:
-        normalizeGrad(p);
-        break;
       case Op.ScaleGrad:
-        scaleGrad(p);
-        break;
       case Op.Embedding:
-        embedding(p);
-        break;
       case Op.EmbeddingGrad:
-        embeddingGrad(p);
+      case Op.Transpose:
+      case Op.Noise:
+        call_indirect<void>(FamilyIndex.Tensors, p, program);
         break;
       default:
         unreachable();

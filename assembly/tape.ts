@@ -24,7 +24,6 @@ export const enum Op {
   Affine,
   Softmax,
   SoftmaxGrad,
-  SumRows,
   MeanSquaredError,
   BinaryCrossEntropy,
   SoftmaxCrossEntropy,
@@ -54,6 +53,32 @@ export const enum Op {
   ScaleGrad,
   Embedding,
   EmbeddingGrad,
+  Depthwise,
+  DepthwiseFilter,
+  Pad,
+  Resample,
+  AdaptiveMaximum,
+  StepMask,
+  Attention,
+  AttentionGrad,
+  Rotary,
+  Cache,
+  Reduce,
+  Transpose,
+  BatchedGemm,
+  Noise,
+}
+
+/**
+ * The modules of the core: each runs the instructions of its operations on the same memory. The executor is in `Core`
+ * and calls the others through a table of functions; a family that no program needs is not loaded.
+ */
+export const enum FamilyIndex {
+  Core = 0,
+  Spatial,
+  Sequence,
+  Tensors,
+  Count,
 }
 
 export const enum Head {
@@ -89,10 +114,6 @@ export const enum GemmFlag {
   Derivative = 4,
   /** B is stored [N, K]. */
   TransposedB = 8,
-  /** Convolution only: A is the patches of an image. */
-  Patches = 16,
-  /** Convolution only: B is stored [taps, N, K / taps]. */
-  TapsOfB = 32,
 }
 
 /** C [M, N] = bias + A · B, then the activation (or times its derivative). */
@@ -120,9 +141,11 @@ export const enum Gemm {
 }
 
 /**
- * Fields of a convolution, behind those of its Gemm. Row r of A is a position of a grid, [images, Grid0, Grid1, Grid2];
- * column k is a tap and a channel, [Taps0, Taps1, Taps2, Channels]; the element is that of the source image at
+ * Fields of a convolution, behind those of its Gemm. A row of A is a position of a grid, [Images, Grid0, Grid1, Grid2];
+ * a column is a tap and a channel, [Taps0, Taps1, Taps2, Channels]; the element is that of the source image at
  * (position · Mul + tap · Step + Offset) / Div in each dimension, 0 where that is outside or not a whole number.
+ * B is [taps, Channels, N], with GemmFlag.TransposedB [taps, N, Channels]. With GemmFlag.TransposedA it is Aᵀ · B, and
+ * B one row for each position.
  */
 export const enum Patch {
   Grid0 = 17,
@@ -131,12 +154,10 @@ export const enum Patch {
   Source0,
   Source1,
   Source2,
-  /** Of a patch. */
-  Channels,
-  /** Floats between neighbouring pixels of the source. */
-  Pixel,
+  Taps0,
   Taps1,
   Taps2,
+  /** Div other than 1: Mul is 1. */
   Mul0,
   Mul1,
   Mul2,
@@ -149,10 +170,37 @@ export const enum Patch {
   Div0,
   Div1,
   Div2,
+  /** The least index in the source, over all taps, that a position at 0 reads. */
+  Low0,
+  Low1,
+  Low2,
+  /** Positions (of every Div-th) that are computed at a time, and pixels of the source that they read. */
+  Box0,
+  Box1,
+  Box2,
+  Extent0,
+  Extent1,
+  Extent2,
+  Images,
+  BoxImages,
+  /** Of a patch. */
+  Channels,
+  /** Floats between neighbouring pixels of the source. */
+  Pixel,
+  /** 1: no patch leaves the source, and Channels = Pixel. */
+  Inside,
   /** Floats between the taps of B. */
   TapB,
   Length,
 }
+
+/** Most positions that a convolution computes at a time, and floats of the source that they should not exceed. */
+export const BOX_POSITIONS = 384;
+export const BOX_FLOATS = 8192;
+/** Positions from which BOX_FLOATS counts. */
+export const BOX_FEW = 64;
+/** Rows of a filter's gradient that are computed at a time. */
+export const FILTER_ROWS = 16;
 
 /** Windows over images; PoolGrad reads Gradient in the shape of the result and writes Target in that of Source. */
 export const enum Pool {
@@ -207,7 +255,15 @@ export const enum Activation {
   GeluTanh,
   Mish,
   Exponential,
+  Log,
+  Sqrt,
+  Abs,
+  Square,
+  Sign,
 }
+
+/** A kind of Unary that is no activation: int32 to float32. */
+export const FROM_INTEGER = 100;
 
 /** y = f(x), n elements. */
 export const enum Unary {
@@ -234,14 +290,48 @@ export const enum BinaryKind {
   Add = 0,
   Subtract,
   Multiply,
+  Divide,
+  Minimum,
+  Maximum,
+  Power,
+  /** Comparisons give 1 or 0. */
+  Greater,
+  GreaterEqual,
+  Equal,
+  /** 1 where a > b, 1/2 where they are equal, 0 elsewhere: how a maximum shares its gradient. */
+  Step,
+  /** a where b is not 0, else 0. */
+  Mask,
+  /** a where b is 0, else 0. */
+  Unmask,
+  /** a. */
+  First,
 }
 
+/**
+ * y [D0, D1, D2, D3, D4] = a (kind) b, elementwise; of each operand the floats between neighbours in each dimension, 0
+ * where it is broadcast. Those of the last dimension are 0 or 1. D0 follows from Count.
+ */
 export const enum Binary {
   A = 1,
   B,
   Target,
   Count,
   Kind,
+  D1,
+  D2,
+  D3,
+  D4,
+  A0,
+  A1,
+  A2,
+  A3,
+  A4,
+  B0,
+  B1,
+  B2,
+  B3,
+  B4,
   Length,
 }
 
@@ -282,15 +372,6 @@ export const enum SoftmaxGrad {
   Rows,
   Columns,
   Logarithm,
-  Length,
-}
-
-/** y [columns] = sum of x [rows, columns] over the rows. */
-export const enum SumRows {
-  Source = 1,
-  Target,
-  Rows,
-  Columns,
   Length,
 }
 
@@ -379,13 +460,21 @@ export const enum Fill {
   TruncatedNormal,
 }
 
-/** y = x * mask / (1 - rate); the mask is a function of (seed, step, Stream, index). */
+/**
+ * y = x · Scale + Offset where it is kept, else Other. x [rows, Positions, Channels]; what is kept is a function of (seed,
+ * step, Stream, row · Channels + channel), the same for all positions.
+ */
 export const enum Dropout {
   Source = 1,
   Target,
   Count,
   Rate,
   Stream,
+  Positions,
+  Channels,
+  Scale,
+  Offset,
+  Other,
   Length,
 }
 
@@ -590,6 +679,16 @@ export const enum Recurrent {
   Flags,
   Scratch,
   ScratchBytes,
+  /** Steps that count, [rows, time]: 0 where one is left out and states and output stay; address or 0. */
+  Mask,
+  /** What h is multiplied with at the start of a step, [rows, units]; address or 0. */
+  Dropout,
+  /** States before the first step, of the gradient theirs, [rows, states · units]; address or 0. */
+  Initial,
+  /** Floats from one row of y (or dy) to the next. */
+  OutputRow,
+  /** States after the last step, of the gradient theirs: of the first row, the others OutputRow apart; address or 0. */
+  Final,
   Length,
 }
 
@@ -665,6 +764,9 @@ export const enum NormalizeGrad {
   Groups,
   Width,
   Mode,
+  /** The gradients of gamma and beta, of groups of one channel over all rows; addresses, or 0: they are summed here. */
+  ScaleGrad,
+  ShiftGrad,
   Length,
 }
 
@@ -677,20 +779,27 @@ export const enum ScaleGrad {
   Inner,
   Groups,
   Width,
+  /** The gradient of beta; address or 0. */
+  Shift,
+  /** ScratchBytes for each thread. */
+  Scratch,
+  ScratchBytes,
   Length,
 }
 
-/** y [Count, Columns] = Table[Indices]. */
+/** y [Outer, Count, Columns] = Table [Outer, Rows, Columns] at [:, Indices]. */
 export const enum Embedding {
   Indices = 1,
   Table,
   Target,
   Count,
   Columns,
+  Outer,
+  Rows,
   Length,
 }
 
-/** y [Rows, Columns] = 0, then y[Indices] += Gradient [Count, Columns]. */
+/** y [Outer, Rows, Columns] = 0, then y[:, Indices] += Gradient [Outer, Count, Columns]. */
 export const enum EmbeddingGrad {
   Gradient = 1,
   Indices,
@@ -698,5 +807,253 @@ export const enum EmbeddingGrad {
   Count,
   Rows,
   Columns,
+  Outer,
+  Length,
+}
+
+/**
+ * y [Images, Grid, Channels] from x [Images, Source, Channels] and w [Taps, Channels]: the pixel under a tap is
+ * (position · Mul + tap · Step + Offset) / Div in each dimension, 0 where that is outside or not a whole number. The gradient
+ * of w has the same fields, y's gradient as Kernel and w's as Target.
+ */
+export const enum Depthwise {
+  Source = 1,
+  Kernel,
+  Target,
+  /** Address or 0. */
+  Bias,
+  Activation,
+  Alpha,
+  /** y is multiplied by the activation's derivative, taken from here; address or 0. */
+  Reference,
+  Images,
+  Channels,
+  Grid0,
+  Grid1,
+  Grid2,
+  Source0,
+  Source1,
+  Source2,
+  Taps0,
+  Taps1,
+  Taps2,
+  Mul0,
+  Mul1,
+  Mul2,
+  Step0,
+  Step1,
+  Step2,
+  Offset0,
+  Offset1,
+  Offset2,
+  Div0,
+  Div1,
+  Div2,
+  /** Taps from one that meets a whole number to the next. */
+  TapStep0,
+  TapStep1,
+  TapStep2,
+  Length,
+}
+
+/** y [Images, Grid, Channels][i] = x [Images, Source, Channels][i - Before], 0 outside. */
+export const enum Pad {
+  Source = 1,
+  Target,
+  Images,
+  Channels,
+  Source0,
+  Source1,
+  Source2,
+  Grid0,
+  Grid1,
+  Grid2,
+  Before0,
+  Before1,
+  Before2,
+  Length,
+}
+
+export const enum ResampleMode {
+  Mean = 0,
+  Linear = 1,
+  /** The other way: Grid is the size of the image, Source that of the result. */
+  Gradient = 2,
+}
+
+/** x [Images, Source, Channels] in another size, [Images, Grid, Channels]; also AdaptiveMaximum and its gradient. */
+export const enum Resample {
+  Source = 1,
+  Target,
+  /** Of AdaptiveMaximum: dy [Images, Grid, Channels], Target is dx then; address or 0. */
+  Gradient,
+  Mode,
+  Images,
+  Channels,
+  Source0,
+  Source1,
+  Source2,
+  Grid0,
+  Grid1,
+  Grid2,
+  Length,
+}
+
+/** y [Rows] = 1 where an element of x [Rows, Columns] differs from Value, else 0. */
+export const enum StepMask {
+  Source = 1,
+  Target,
+  Rows,
+  Columns,
+  Value,
+  Length,
+}
+
+export const enum AttentionFlag {
+  /** A query sees the keys up to its own position; the last query stands at the last key. */
+  Causal = 1,
+  /** Scores fall with the distance, by a slope of each head. */
+  Alibi = 2,
+}
+
+/** y = softmax(Scale · q · kᵀ) · v in each head, or its gradient. Strides in floats, from position to position. */
+export const enum Attention {
+  /** q [Batch, Queries, Heads · Size] */
+  Query = 1,
+  QueryStride,
+  /** k and v [Batch, Keys, KeyHeads · Size] */
+  Key,
+  Value,
+  KeyStride,
+  /** [Batch, Keys], 0: a key is not seen; address or 0. */
+  Mask,
+  /** [Batch, Queries]: the keys end at the last query's; address or 0. */
+  Positions,
+  /** y [Batch, Queries, Heads · Size] */
+  Output,
+  /** [Batch, Heads, Queries]; forward address or 0. */
+  LogSum,
+  /** Of the gradient: dy like y, dq, dk and dv like q, k and v. */
+  Gradient,
+  QueryGrad,
+  KeyGrad,
+  ValueGrad,
+  Batch,
+  Heads,
+  KeyHeads,
+  Size,
+  Queries,
+  Keys,
+  Flags,
+  Scale,
+  /** Dropout of probabilities. */
+  Rate,
+  Stream,
+  Scratch,
+  ScratchBytes,
+  Length,
+}
+
+/** Queries and keys of a block: a multiple of GEMM_PANEL. */
+export const ATTENTION_BLOCK = 64;
+
+/** y = x with pairs (i, i + Size / 2) of the first Heads turned by the angles of Table [cosines, sines]. */
+export const enum Rotary {
+  /** [Rows, Time, Columns] */
+  Source = 1,
+  Target,
+  /** [Time, Size]; with RowStride [Rows, Time, Size]. */
+  Table,
+  /** Floats of the table from row to row. */
+  RowStride,
+  Rows,
+  Time,
+  Columns,
+  Heads,
+  Size,
+  /** 1: by the negative angles. */
+  Inverse,
+  Length,
+}
+
+/** Target [Rows, Capacity, Columns] at Positions [Rows, Time] = Source [Rows, Time, Columns]. */
+export const enum Cache {
+  Source = 1,
+  Positions,
+  Target,
+  Rows,
+  Time,
+  Capacity,
+  Columns,
+  Length,
+}
+export const enum ReduceKind {
+  Sum = 0,
+  Maximum,
+  Minimum,
+}
+
+/** y [Outer, Inner] = Scale · the sum (or the largest, the smallest) of x [Outer, Reduced, Inner] over the middle. */
+export const enum Reduce {
+  Source = 1,
+  Target,
+  Outer,
+  Reduced,
+  Inner,
+  Kind,
+  Scale,
+  Length,
+}
+
+/**
+ * y = x with its axes in another order. In loops O0, O1, O2, P, Q each has its floats between neighbours in the source
+ * and in the target. Q is the last dimension of the target; either SourceQ is 1, or SourceP is.
+ */
+export const enum Transpose {
+  Source = 1,
+  Target,
+  O0,
+  O1,
+  O2,
+  P,
+  Q,
+  Source0,
+  Source1,
+  Source2,
+  SourceP,
+  SourceQ,
+  Target0,
+  Target1,
+  Target2,
+  TargetP,
+  Length,
+}
+
+/**
+ * Fields of Outer · Inner matrix products, behind those of the first's Gemm; floats between the operands of neighbours, 0
+ * for one that is the same. Scratch holds, for each thread, an instruction of one product before its own scratch.
+ */
+export const enum Batched {
+  Outer = 17,
+  Inner,
+  AOuter,
+  AInner,
+  BOuter,
+  BInner,
+  Thin,
+  Length,
+}
+
+/** Bytes for the instruction of one product. */
+export const BATCHED_HEAD = 128;
+
+/** y = x + Deviation · n, or x · (1 + Deviation · n) where Product is set; n is standard normal. */
+export const enum Noise {
+  Source = 1,
+  Target,
+  Count,
+  Deviation,
+  Product,
+  Stream,
   Length,
 }

@@ -37,6 +37,17 @@ export function bind(index: i32, count: i32, words: usize): void {
   sync = words;
 }
 
+/** Kernels that this thread calls have their whole range to themselves, until `among`. */
+export function alone(): void {
+  thread = 0;
+  threads = 1;
+}
+
+export function among(index: i32, count: i32): void {
+  thread = index;
+  threads = count;
+}
+
 /** Waits until every thread has come here. */
 export function barrier(): void {
   if (threads == 1) return;

@@ -1,31 +1,50 @@
-import type { Case, GemmCase, LayerSpec, PassCase, PassName, StepCase } from './protocol.ts';
+import { network, stepFlops } from './network.ts';
+import type {
+  ActivationName,
+  Case,
+  GemmCase,
+  LayerSpec,
+  PassCase,
+  PassName,
+  SimpleSpec,
+  StepCase,
+} from './protocol.ts';
 
-/** A multilayer perceptron's layers: hidden ones with `activation`, the last one linear. */
-function dense(sizes: number[], activation: LayerSpec['activation']): LayerSpec[] {
-  return sizes.slice(1).map((outputs, i) => ({
-    inputs: sizes[i]!,
-    outputs,
-    activation: i === sizes.length - 2 ? 'linear' : activation,
-  }));
+function dense(units: number, activation: ActivationName = 'linear'): LayerSpec {
+  return { type: 'dense', units, activation };
 }
 
-/** Of a training step: 2·M·N·K for the forward GEMM and dW of each layer, and dX of every layer but the first. */
-function stepFlops(layers: LayerSpec[], batch: number): number {
-  return layers.reduce(
-    (sum, { inputs, outputs }, i) => sum + (i === 0 ? 4 : 6) * batch * inputs * outputs,
-    0,
-  );
+type ConvolutionSpec = Extract<SimpleSpec, { type: 'conv2d' | 'conv2dTranspose' }>;
+
+function convolution(
+  type: ConvolutionSpec['type'],
+  filters: number,
+  size: number,
+  options: Partial<ConvolutionSpec> = {},
+): LayerSpec {
+  return { strides: 1, padding: 'valid', activation: 'linear', ...options, type, filters, size };
 }
 
-function step(spec: Omit<StepCase, 'kind' | 'flops'>): StepCase {
-  return { kind: 'step', ...spec, flops: stepFlops(spec.layers, spec.batch) };
+const pool: LayerSpec = { type: 'maxPooling2d', size: 2 };
+const flatten: LayerSpec = { type: 'flatten' };
+const relu: LayerSpec = { type: 'activation', activation: 'relu' };
+
+interface StepSpec extends Omit<StepCase, 'kind' | 'flops' | 'layers'> {
+  inputShape: number[];
+  layers: LayerSpec[];
+}
+
+function step({ inputShape, layers: specs, ...spec }: StepSpec): StepCase {
+  const layers = network(inputShape, specs);
+  return { kind: 'step', ...spec, layers, flops: stepFlops(layers, spec.batch) };
 }
 
 const adam = { name: 'adam', learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
 
 const perceptron = step({
   name: 'perceptron',
-  layers: dense([2, 4, 1], 'tanh'),
+  inputShape: [2],
+  layers: [dense(4, 'tanh'), dense(1)],
   loss: 'binary',
   optimizer: { name: 'sgd', learningRate: 0.5 },
   batch: 4,
@@ -37,7 +56,8 @@ const perceptron = step({
 
 const mnistMlp = step({
   name: 'mnist-mlp',
-  layers: dense([784, 128, 10], 'relu'),
+  inputShape: [784],
+  layers: [dense(128, 'relu'), dense(10)],
   loss: 'softmax',
   optimizer: adam,
   batch: 64,
@@ -49,13 +69,103 @@ const mnistMlp = step({
 
 const wideMlp = step({
   name: 'wide-mlp',
-  layers: dense([784, 512, 512, 10], 'relu'),
+  inputShape: [784],
+  layers: [dense(512, 'relu'), dense(512, 'relu'), dense(10)],
   loss: 'softmax',
   optimizer: adam,
   batch: 128,
   rows: 1024,
   checkSteps: 20,
   checkLoss: 1.3902881754554441,
+  stepsPerCall: 1,
+});
+
+const mnistCnn = step({
+  name: 'mnist-cnn',
+  inputShape: [28, 28, 1],
+  layers: [
+    convolution('conv2d', 16, 3, { activation: 'relu' }),
+    pool,
+    convolution('conv2d', 32, 3, { activation: 'relu' }),
+    pool,
+    flatten,
+    dense(10),
+  ],
+  loss: 'softmax',
+  optimizer: adam,
+  batch: 32,
+  rows: 512,
+  checkSteps: 6,
+  checkLoss: 2.2162728488119923,
+  stepsPerCall: 1,
+});
+
+/** y = relu(x + conv(relu(conv(x)))), each convolution normalized; strides and more filters want one on the shortcut. */
+function block(filters: number, strides: number): LayerSpec[] {
+  const normalized = (size: number, stride: number): LayerSpec[] => [
+    convolution('conv2d', filters, size, { padding: 'same', strides: stride }),
+    { type: 'batchNormalization' },
+  ];
+  const shortcut = strides === 1 ? [] : normalized(1, strides);
+  return [
+    { type: 'residual', layers: [...normalized(3, strides), relu, ...normalized(3, 1)], shortcut },
+    relu,
+  ];
+}
+
+/** ResNet-8: the network of He et al. 2016 for CIFAR-10 with one block for each of its three widths. */
+const resnetTiny = step({
+  name: 'resnet-tiny',
+  inputShape: [32, 32, 3],
+  layers: [
+    convolution('conv2d', 16, 3, { padding: 'same' }),
+    { type: 'batchNormalization' },
+    relu,
+    ...block(16, 1),
+    ...block(32, 2),
+    ...block(64, 2),
+    { type: 'globalAveragePooling2d' },
+    dense(10),
+  ],
+  loss: 'softmax',
+  optimizer: adam,
+  batch: 32,
+  rows: 256,
+  checkSteps: 6,
+  checkLoss: 2.42534688483306,
+  stepsPerCall: 1,
+});
+
+const lstm = step({
+  name: 'lstm',
+  inputShape: [28, 28],
+  layers: [{ type: 'lstm', units: 64 }, dense(10)],
+  loss: 'softmax',
+  optimizer: adam,
+  batch: 32,
+  rows: 512,
+  checkSteps: 20,
+  checkLoss: 2.17972250044327,
+  stepsPerCall: 1,
+});
+
+/** 28 x 28 to 7 x 7 and back. */
+const halved = { strides: 2, padding: 'same' } as const;
+const autoencoder = step({
+  name: 'autoencoder',
+  inputShape: [28, 28, 1],
+  layers: [
+    convolution('conv2d', 16, 4, { ...halved, activation: 'relu' }),
+    convolution('conv2d', 32, 4, { ...halved, activation: 'relu' }),
+    convolution('conv2dTranspose', 16, 4, { ...halved, activation: 'relu' }),
+    convolution('conv2dTranspose', 1, 4, halved),
+  ],
+  loss: 'mse',
+  optimizer: adam,
+  batch: 32,
+  rows: 512,
+  checkSteps: 40,
+  checkLoss: 0.0173694081690885,
   stepsPerCall: 1,
 });
 
@@ -86,6 +196,10 @@ export const cases: Case[] = [
   perceptron,
   mnistMlp,
   wideMlp,
+  mnistCnn,
+  resnetTiny,
+  lstm,
+  autoencoder,
   {
     ...mnistMlp,
     kind: 'first-step',

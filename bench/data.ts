@@ -1,26 +1,28 @@
+import { weightSpecs } from './network.ts';
 import type { GemmCase, StepCase, StepData } from './protocol.ts';
 import { generator } from './random.ts';
 
 /**
  * The case's data and initial weights: the same for every subject and every run.
- * Glorot-uniform kernels and zero biases; XOR for the perceptron; else rows in 0..1 of which about 80 % are zero, as in
- * MNIST, whose class is the largest of random linear scores (so there is something to learn).
+ * Glorot-uniform kernels and zero biases; XOR for the perceptron; discs for 'mse'; else rows in 0..1 of which about 80 %
+ * are zero, as in MNIST, whose class is the largest of random linear scores (so there is something to learn).
  */
 export function stepData({ layers, loss, rows }: StepCase): StepData {
   const { uniform, normal } = generator(42);
-  const weights = layers.flatMap(({ inputs, outputs }, i) => {
-    const limit = Math.sqrt(6 / (inputs + outputs));
-    const prefix = i === 0 ? 'dense' : `dense_${i}`;
-    const kernel = Float32Array.from({ length: inputs * outputs }, () => limit * (2 * uniform() - 1));
-    return [
-      { name: `${prefix}/kernel`, shape: [inputs, outputs], data: kernel },
-      { name: `${prefix}/bias`, shape: [outputs], data: new Float32Array(outputs) },
-    ];
+  const weights = weightSpecs(layers).map(({ name, shape, start }) => {
+    const length = shape.reduce((a, b) => a * b, 1);
+    if (typeof start === 'number') return { name, shape, data: new Float32Array(length).fill(start) };
+    const limit = Math.sqrt(6 / (start.fanIn + start.fanOut));
+    return { name, shape, data: Float32Array.from({ length }, () => limit * (2 * uniform() - 1)) };
   });
   if (loss === 'binary') {
     return { x: Float32Array.of(0, 0, 1, 1, 1, 0, 0, 1), labels: Int32Array.of(0, 0, 1, 1), weights };
   }
-  const inputs = layers[0]!.inputs;
+  const { inputs, inputShape } = layers[0]!;
+  if (loss === 'mse') {
+    const [height, width] = inputShape as [number, number];
+    return { x: discs(rows, height, width, uniform), labels: new Int32Array(0), weights };
+  }
   const classes = layers.at(-1)!.outputs;
   const x = Float32Array.from({ length: rows * inputs }, () => (uniform() < 0.8 ? 0 : uniform()));
   const teacher = Float64Array.from({ length: inputs * classes }, normal);
@@ -33,6 +35,24 @@ export function stepData({ layers, loss, rows }: StepCase): StepData {
     return scores.indexOf(Math.max(...scores));
   });
   return { x, labels, weights };
+}
+
+/** Images of a white disc somewhere on black, its edge a pixel wide. */
+function discs(rows: number, height: number, width: number, uniform: () => number): Float32Array {
+  const x = new Float32Array(rows * height * width);
+  for (let row = 0; row < rows; row++) {
+    const radius = 3 + 5 * uniform();
+    const middle = {
+      y: radius + (height - 2 * radius) * uniform(),
+      x: radius + (width - 2 * radius) * uniform(),
+    };
+    for (let i = 0; i < height * width; i++) {
+      const [dy, dx] = [Math.floor(i / width) - middle.y, (i % width) - middle.x];
+      const inside = radius - Math.sqrt(dy * dy + dx * dx);
+      x[row * height * width + i] = Math.min(Math.max(inside, 0), 1);
+    }
+  }
+  return x;
 }
 
 /** A and B of a GEMM in -1..1, and n values for a pass. */

@@ -44,7 +44,7 @@ function faster(name: string, subject: string, least: number): Floor {
 function share(name: string, least: number): Floor {
   return {
     what: `${name} step`,
-    floor: `>= ${100 * least} % of the limit`,
+    floor: `>= ${(100 * least).toFixed(0)} % of the limit`,
     check(run) {
       const found = run.find(name);
       const value = found?.shareOfLimit;
@@ -94,6 +94,9 @@ const floors: readonly Floor[] = [
   share('mnist-mlp', 0.7),
   share('wide-mlp', 0.75),
   faster('wide-mlp', 'pytorch', 1),
+  ...['mnist-cnn', 'resnet-tiny', 'lstm'].flatMap((name) => [share(name, 0.55), faster(name, 'pytorch', 1)]),
+  faster('mnist-cnn', 'tfjs-cpu', 500),
+  faster('lstm', 'tfjs-wasm', 15),
   faster('perceptron', 'numpy', 60),
   faster('perceptron', 'brain.js', 4),
   {

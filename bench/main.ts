@@ -11,7 +11,7 @@ import { root } from './paths.ts';
 import type { Case, Measured, Report, Result } from './protocol.ts';
 import { groups, groupTable } from './report.ts';
 import { runChild } from './run.ts';
-import type { Subject } from './subjects.ts';
+import { type Subject, takes } from './subjects.ts';
 
 /** Fresh processes of the first-step case. */
 const FIRST_STEPS = 7;
@@ -59,9 +59,7 @@ async function runAll(options: Options): Promise<Report> {
   const present = availability(options.subjects);
   const results: Result[] = [];
   const pairs = options.cases.flatMap((spec) =>
-    present.ready
-      .filter(({ subject }) => subject.kinds.includes(spec.kind))
-      .map((entry) => ({ spec, ...entry })),
+    present.ready.filter(({ subject }) => takes(subject, spec)).map((entry) => ({ spec, ...entry })),
   );
   let done = 0;
   for (const group of groups(options.cases)) {

@@ -4,6 +4,7 @@ import { gemmData, stepData, uniforms } from './data.ts';
 import { probeLimit } from './limit.ts';
 import type { GemmCase, Measured, PassCase, Run, StepCase, SubjectModule } from './protocol.ts';
 import { compareLoss, comparePass, compareProduct } from './reference.ts';
+import { duration } from './report.ts';
 
 /** Samples are taken in so many rounds, and the CPU's limit is probed between them: a shared machine changes its pace. */
 const ROUNDS = 6;
@@ -15,6 +16,8 @@ const FEWEST = 3;
 const SAMPLE_MS = 1;
 /** With less of a core than this, other programs ran. */
 const WHOLE_CORE = 0.9;
+/** What the steps of the check may take. */
+const LONGEST_CHECK_MS = 60_000;
 /** Share of the sampling time spent before it: V8 compiles what runs often anew, but not while it runs. */
 const WARMUP = 0.5;
 
@@ -33,12 +36,26 @@ const failed = { medianMs: null, minMs: null, samples: 0, limitGflops: null, byt
 export async function measureStep(subject: SubjectModule, spec: StepCase, timeMs: number): Promise<Measured> {
   const run = await subject.openStep!(spec, stepData(spec));
   const different = subject.differentAlgorithm === true;
-  await run.run(different ? spec.stepsPerCall : spec.checkSteps);
+  const tooSlow = different ? await run.run(spec.stepsPerCall) : await runCheck(run, spec.checkSteps);
+  if (tooSlow) return { ...failed, finalLoss: null, remark: tooSlow };
   const finalLoss = await run.loss();
   const wrong = different ? null : compareLoss(spec, finalLoss);
   if (wrong) return { ...failed, finalLoss, remark: wrong };
   const other = different ? 'another algorithm: its loss is not comparable' : undefined;
   return { ...(await timed(run, spec.stepsPerCall, timeMs, other)), finalLoss };
+}
+
+/** Trains `steps` steps, 2 or more, unless the second shows that they would take too long: then it says so. */
+async function runCheck(run: Run, steps: number): Promise<string | undefined> {
+  await run.run(1); // may compile, so its time says little
+  const begun = performance.now();
+  await run.run(1);
+  const ms = run.elapsed?.() ?? performance.now() - begun;
+  if (ms * steps > LONGEST_CHECK_MS) {
+    return `a step took ${duration(ms)}: the ${steps} of the check were not waited for`;
+  }
+  if (steps > 2) await run.run(steps - 2);
+  return undefined;
 }
 
 /** From nothing but loaded modules to the end of the first step: one sample, so it wants a fresh process. */

@@ -1,11 +1,47 @@
 // What a case is, and what a subject has to offer for it. The rivals in bench/peers/ implement `SubjectModule` too.
 
-/** Dense layer; the last one of a network is linear: the loss takes logits. */
-export interface LayerSpec {
+export type ActivationName = 'linear' | 'relu' | 'tanh';
+
+/**
+ * A layer as a case lists it, in Keras' terms, channels last; windows are square. A residual adds what its two chains
+ * make of its input; an empty chain is the input itself. The loss takes logits, so the last layer is linear.
+ */
+export type LayerSpec = SimpleSpec | { type: 'residual'; layers: LayerSpec[]; shortcut: LayerSpec[] };
+
+export type SimpleSpec =
+  | { type: 'dense'; units: number; activation: ActivationName }
+  | {
+      type: 'conv2d' | 'conv2dTranspose';
+      filters: number;
+      size: number;
+      strides: number;
+      padding: 'valid' | 'same';
+      activation: ActivationName;
+    }
+  | { type: 'maxPooling2d'; size: number }
+  | { type: 'globalAveragePooling2d' }
+  | { type: 'flatten' }
+  | { type: 'activation'; activation: ActivationName }
+  /** Momentum 0.99, epsilon 1e-3; over all but the channels. */
+  | { type: 'batchNormalization' }
+  /** The last output alone; gates in Keras' order: input, forget, candidate, output. */
+  | { type: 'lstm'; units: number };
+
+/** What follows from the layers before it (network.ts). */
+export interface Place {
+  /** The type, numbered as downhill does. */
+  name: string;
+  /** Of a row. */
+  inputShape: number[];
+  outputShape: number[];
+  /** Numbers in a row. */
   inputs: number;
   outputs: number;
-  activation: 'linear' | 'relu' | 'tanh';
 }
+
+/** A layer at its place. A case has these; rivals that know dense layers alone read inputs, outputs and activation. */
+export type Layer = (SimpleSpec & Place) | ({ type: 'residual'; layers: Layer[]; shortcut: Layer[] } & Place);
+export type DenseLayer = Extract<Layer, { type: 'dense' }>;
 
 export type OptimizerSpec =
   | { name: 'sgd'; learningRate: number }
@@ -14,13 +50,19 @@ export type OptimizerSpec =
 export interface StepCase {
   kind: 'step' | 'first-step';
   name: string;
-  layers: LayerSpec[];
-  /** Both on logits, mean over the batch: sigmoid + binary cross-entropy, or softmax + cross-entropy. */
-  loss: 'binary' | 'softmax';
+  layers: Layer[];
+  /**
+   * Mean over the batch: sigmoid + binary cross-entropy, or softmax + cross-entropy, both on logits; or the mean squared
+   * difference of the outputs from the inputs.
+   */
+  loss: 'binary' | 'softmax' | 'mse';
   optimizer: OptimizerSpec;
   batch: number;
   rows: number;
-  /** The loss of this step is compared with `checkLoss`, that of the float64 reference (test/bench computes it). */
+  /**
+   * The loss of this step is compared with `checkLoss`, which was computed in float64: of dense networks by reference.ts
+   * (test/bench computes it again), of all others by PyTorch (golden.ts).
+   */
   checkSteps: number;
   checkLoss: number;
   /** Steps in one call and one sample: the time is divided by it, alike for every subject. */
@@ -32,9 +74,9 @@ export interface StepCase {
 export interface StepData {
   /** [rows, inputs of the first layer] */
   x: Float32Array;
-  /** [rows], the class; for 'binary' 0 or 1 */
+  /** [rows], the class; for 'binary' 0 or 1; none for 'mse' */
   labels: Int32Array;
-  /** In layer order, kernel [in, out] then bias [out]; Keras names. */
+  /** In the order of the layers, a residual's shortcut last, and of each layer as Keras has it; Keras' layouts. */
   weights: { name: string; shape: number[]; data: Float32Array }[];
 }
 

@@ -1,5 +1,6 @@
 // What every subject is compared with before its time counts: the same computations in float64, as plainly as can be.
 import { targets } from './data.ts';
+import { denseLayers } from './network.ts';
 import type { GemmCase, PassCase, StepCase, StepData } from './protocol.ts';
 
 /**
@@ -22,9 +23,9 @@ interface Layer {
   bias: Float64Array;
 }
 
-/** The loss of step `steps`, as its forward pass saw it, of a trainer in float64. */
+/** The loss of step `steps`, as its forward pass saw it, of a trainer of dense networks in float64. */
 export function referenceLoss(spec: StepCase, data: StepData, steps: number): number {
-  const layers: Layer[] = spec.layers.map((layer, i) => ({
+  const layers: Layer[] = denseLayers(spec.layers).map((layer, i) => ({
     ...layer,
     kernel: Float64Array.from(data.weights[2 * i]!.data),
     bias: Float64Array.from(data.weights[2 * i + 1]!.data),

@@ -1,17 +1,18 @@
 // Tables for the terminal.
+import { describe } from './network.ts';
 import type { Case, Result } from './protocol.ts';
 
 type Row = readonly string[];
 
 /** Aligned columns under a title: the first `left` columns to the left, numbers to the right. */
-export function table(title: string, head: Row, rows: readonly Row[], left: number): string {
+export function table(title: string, head: Row, rows: readonly Row[], left: number, gap = 3): string {
   const widths = head.map((cell, i) => Math.max(cell.length, ...rows.map((row) => (row[i] ?? '').length)));
   const line = (row: Row): string =>
     row
       .map((cell, i) => (i < left ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-      .join('   ')
+      .join(' '.repeat(gap))
       .trimEnd();
-  const rule = '-'.repeat(widths.reduce((sum, width) => sum + width + 3, -3));
+  const rule = '-'.repeat(widths.reduce((sum, width) => sum + width + gap, -gap));
   return [title, `  ${line(head)}`, `  ${rule}`, ...rows.map((row) => `  ${line(row)}`)].join('\n');
 }
 
@@ -36,8 +37,7 @@ function titleOf(spec: Case): string {
   switch (spec.kind) {
     case 'step':
     case 'first-step': {
-      const sizes = [spec.layers[0]!.inputs, ...spec.layers.map(({ outputs }) => outputs)].join('-');
-      const what = `${sizes}, ${spec.batch} rows, ${spec.optimizer.name}`;
+      const what = `${describe(spec.layers)}, ${spec.batch} rows, ${spec.optimizer.name}`;
       return spec.kind === 'step'
         ? `One training step of ${spec.name}: ${what}`
         : `From creating the trainer to the end of the first step: ${what}`;

@@ -7,6 +7,8 @@ import type { Case, SubjectModule } from './protocol.ts';
 export interface Subject {
   name: string;
   kinds: readonly Case['kind'][];
+  /** Whether it trains other layers than dense ones. */
+  allLayers: boolean;
   /** What is installed on demand before it runs. */
   needs: 'nothing' | 'peers' | 'torch' | 'numpy';
   load(): Promise<SubjectModule>;
@@ -20,27 +22,34 @@ async function peer(name: string): Promise<SubjectModule> {
   return module.default;
 }
 
-function rival(name: string, needs: Subject['needs'], kinds: Subject['kinds']): Subject {
-  return { name, kinds, needs, load: () => peer(name) };
+function rival(name: string, needs: Subject['needs'], kinds: Subject['kinds'], allLayers = false): Subject {
+  return { name, kinds, allLayers, needs, load: () => peer(name) };
+}
+
+export function takes({ kinds, allLayers }: Subject, spec: Case): boolean {
+  if (!kinds.includes(spec.kind)) return false;
+  return allLayers || !('layers' in spec) || spec.layers.every(({ type }) => type === 'dense');
 }
 
 export const subjects: readonly Subject[] = [
   {
     name: 'downhill',
     kinds: ['step', 'first-step', 'gemm', 'pass', 'size'],
+    allLayers: true,
     needs: 'nothing',
     load: async () => (await import('./subjects/downhill.ts')).downhill,
   },
   {
     name: 'plain-js',
     kinds: ['step', 'first-step', 'gemm', 'pass'],
+    allLayers: false,
     needs: 'nothing',
     load: async () => (await import('./subjects/plain-js.ts')).plainJs,
   },
-  rival('tfjs-cpu', 'peers', ['step', 'first-step', 'gemm']),
-  rival('tfjs-wasm', 'peers', ['step', 'first-step', 'gemm', 'size']),
+  rival('tfjs-cpu', 'peers', ['step', 'first-step', 'gemm'], true),
+  rival('tfjs-wasm', 'peers', ['step', 'first-step', 'gemm', 'size'], true),
   rival('jax-js', 'peers', ['step', 'first-step', 'gemm', 'size']),
   rival('brain.js', 'peers', ['step', 'size']),
-  rival('pytorch', 'torch', ['step', 'gemm']),
+  rival('pytorch', 'torch', ['step', 'gemm'], true),
   rival('numpy', 'numpy', ['step', 'gemm']),
 ];

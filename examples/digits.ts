@@ -12,8 +12,8 @@ import {
   sequential,
   Trainer,
 } from 'downhill';
-import { type Digits, loadDigits, PIXELS, withMoved } from './support/digits-data.ts';
-import { confusionTable, drawDigit, sideBySide } from './support/draw.ts';
+import { loadDigits, PIXELS, withMoved } from './support/digits-data.ts';
+import { percent, reportReading } from './support/reading.ts';
 
 const EPOCHS = 5;
 const LEARNING_RATE = 3e-3;
@@ -67,7 +67,7 @@ export async function run({ seed, path }: DigitsOptions): Promise<number> {
   );
 
   const logits = await model.predict(heldOut.x);
-  report(heldOut, logits.data);
+  reportReading(heldOut, logits.data);
 
   await model.save(path);
   const again = await loadModel(path);
@@ -75,30 +75,6 @@ export async function run({ seed, path }: DigitsOptions): Promise<number> {
   if (!same) throw new Error(`the model read back from ${path} predicts something else`);
   console.log(`\nsaved to ${path}; read back, it predicts the same bits`);
   return scores.accuracy!;
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(2)} %`;
-}
-
-/** Confusion matrix, and the first digits that were misread. */
-function report({ x, y }: Digits, logits: Float32Array): void {
-  const counts = Array.from({ length: 10 }, () => new Array<number>(10).fill(0));
-  const misread: { row: number; read: number }[] = [];
-  y.data.forEach((digit, row) => {
-    const own = logits.subarray(row * 10, row * 10 + 10);
-    const read = own.indexOf(Math.max(...own));
-    counts[digit]![read]! += 1;
-    if (read !== digit) misread.push({ row, read });
-  });
-  console.log(confusionTable(counts));
-  const shown = misread
-    .slice(0, 3)
-    .map(({ row, read }) => [
-      `read as ${read}, is ${y.data[row]}`,
-      ...drawDigit(x.data.subarray(row * PIXELS, (row + 1) * PIXELS)),
-    ]);
-  if (shown.length > 0) console.log(`\n${misread.length} misread, for example\n\n${sideBySide(shown)}`);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -50,7 +50,7 @@ if (changed('node_modules/.package-lock.json') < changed('package-lock.json')) {
 const sources = ['assembly', 'src', 'examples', 'bench', 'scripts'];
 const configs = ['asconfig.json', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
 const newestSource = Math.max(...sources.map(newest), ...configs.map(changed));
-const outputs = ['dist/browser/downhill.js', 'dist/examples/digits.js', 'src/runtime/wasm/pieces.ts'];
+const outputs = ['dist/browser/downhill.js', 'dist/examples/digits.js', 'src/runtime/wasm/tensors.ts'];
 if (Math.min(...outputs.map(changed)) < newestSource) {
   run('building', process.execPath, ['scripts/build.mjs']);
 }

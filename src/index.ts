@@ -4,6 +4,21 @@ export { NonFiniteError, type NonFinitePlace, UsageError } from './errors.ts';
 export { ModelFormatError } from './io/errors.ts';
 export type { ActivationConfig, ActivationLike, ActivationName } from './layers/activations.ts';
 export {
+  adaptiveAveragePooling1d,
+  adaptiveAveragePooling2d,
+  adaptiveAveragePooling3d,
+  adaptiveMaxPooling1d,
+  adaptiveMaxPooling2d,
+  adaptiveMaxPooling3d,
+} from './layers/adaptive.ts';
+export {
+  type AttentionOptions,
+  type MultiHeadAttentionOptions,
+  multiHeadAttention,
+} from './layers/attention.ts';
+export { type BidirectionalOptions, bidirectional } from './layers/bidirectional.ts';
+
+export {
   type ConvolutionOptions,
   conv1d,
   conv1dTranspose,
@@ -12,6 +27,22 @@ export {
   conv3d,
   type TransposedOptions,
 } from './layers/convolution.ts';
+export {
+  type CustomContext,
+  CustomLayer,
+  type CustomLayerClass,
+  type CustomLayers,
+  lambda,
+  type WeightOptions,
+} from './layers/custom.ts';
+export {
+  type DepthwiseOptions,
+  depthwiseConv1d,
+  depthwiseConv2d,
+  type SeparableOptions,
+  separableConv1d,
+  separableConv2d,
+} from './layers/depthwise.ts';
 export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export {
   constant,
@@ -23,7 +54,7 @@ export {
   randomUniform,
   truncatedNormal,
 } from './layers/initializers.ts';
-export type { Layer, MergeLayer } from './layers/layer.ts';
+export type { BlockLayer, Layer, MergeLayer } from './layers/layer.ts';
 export {
   activation,
   type DenseOptions,
@@ -33,6 +64,7 @@ export {
   rescaling,
   reshape,
 } from './layers/layers.ts';
+export { masking } from './layers/masking.ts';
 export {
   add,
   average,
@@ -42,6 +74,14 @@ export {
   maximum,
   multiply,
 } from './layers/merge.ts';
+export {
+  alphaDropout,
+  gaussianDropout,
+  gaussianNoise,
+  spatialDropout1d,
+  spatialDropout2d,
+  spatialDropout3d,
+} from './layers/noise.ts';
 export {
   type BatchNormalizationOptions,
   batchNormalization,
@@ -53,6 +93,9 @@ export {
   type RmsNormalizationOptions,
   rmsNormalization,
 } from './layers/normalization.ts';
+export type { MatmulOptions, ReduceOptions } from './layers/operations/axes.ts';
+export * as ops from './layers/operations/index.ts';
+export type { TensorLike, Weight } from './layers/operations/operand.ts';
 export type { LayerOptions } from './layers/options.ts';
 export {
   averagePooling1d,
@@ -70,18 +113,55 @@ export {
   type PoolingOptions,
 } from './layers/pooling.ts';
 export {
+  type PositionEmbeddingOptions,
+  positionEmbedding,
+  sinePositionEncoding,
+} from './layers/positions.ts';
+export { type PreluOptions, permute, prelu, repeatVector } from './layers/rearrange.ts';
+export {
   type GruOptions,
   gru,
+  type InitialState,
   type LstmOptions,
   lstm,
+  type RecurrentLayer,
   type RecurrentOptions,
   type SimpleRnnOptions,
+  type StateLayer,
   simpleRnn,
 } from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
-export type { CallableLayer, CallableMerge, SymbolicTensor } from './layers/symbolic.ts';
+export {
+  type CroppingOptions,
+  cropping1d,
+  cropping2d,
+  cropping3d,
+  type Sides,
+  type UpSampling2dOptions,
+  type UpSamplingOptions,
+  upSampling1d,
+  upSampling2d,
+  upSampling3d,
+  type ZeroPaddingOptions,
+  zeroPadding1d,
+  zeroPadding2d,
+  zeroPadding3d,
+} from './layers/resizing.ts';
+export type {
+  CallableBlock,
+  CallableLayer,
+  CallableMany,
+  CallableMerge,
+  ChainLayer,
+  SymbolicTensor,
+} from './layers/symbolic.ts';
+export { type TransformerOptions, transformerDecoder, transformerEncoder } from './layers/transformer.ts';
 export type { Padding, Sizes } from './layers/windows.ts';
+export type { Tensor } from './ops/tensor.ts';
+export type { RowFunction } from './train/custom-rows.ts';
 export type { Dataset } from './train/dataset.ts';
+export { type GenerateOptions, type TextGenerator, textGenerator } from './train/generator.ts';
+export { type GradientFunction, gradient, type ValueAndGradients } from './train/gradient.ts';
 export type { Logs } from './train/logs.ts';
 export {
   type BinaryCrossEntropyOptions,
@@ -93,9 +173,15 @@ export {
   meanSquaredError,
   type Reduction,
 } from './train/losses.ts';
-export { accuracy, binaryAccuracy, type Metric, type MetricLike } from './train/metrics.ts';
+export {
+  accuracy,
+  binaryAccuracy,
+  type CustomMetric,
+  type Metric,
+  type MetricLike,
+} from './train/metrics.ts';
 export type { Model } from './train/model.ts';
-export { loadModel } from './train/model-file.ts';
+export { type LoadOptions, loadModel } from './train/model-file.ts';
 export { input, type ModelOptions, model, type SequentialOptions, sequential } from './train/models.ts';
 export {
   type AdamOptions,

@@ -1,7 +1,7 @@
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
-import { abs4, copysign4, erf4, exp4, expm1_4, log1p4, madd, nmadd, sigmoid4, softplus4, tanh4 } from '../simd';
-import { Activation, Unary, UnaryGrad } from '../tape';
+import { abs4, copysign4, erf4, exp4, expm1_4, log4, madd, nmadd, sigmoid4, softplus4, tanh4 } from '../simd';
+import { Activation, FROM_INTEGER, Unary, UnaryGrad } from '../tape';
 import { first, last } from '../threads';
 
 const SELU_SCALE: f32 = 1.0507009873554805; // Klambauer et al. 2017, "Self-normalizing neural networks"
@@ -49,7 +49,8 @@ export function activate4(kind: i32, x: v128, alpha: v128): v128 {
       return f32x4.pmin(f32x4.pmax(y, splat(0)), splat(1));
     }
     case Activation.Tanh:
-      return tanh4(x);
+      // a call costs the whole pass a fifth
+      return inline.always(tanh4(x));
     case Activation.Softplus:
       return softplus4(x);
     case Activation.Softsign:
@@ -68,9 +69,28 @@ export function activate4(kind: i32, x: v128, alpha: v128): v128 {
       return f32x4.mul(x, tanh4(softplus4(x)));
     case Activation.Exponential:
       return exp4(x);
+    case Activation.Log:
+      return log4(x);
+    case Activation.Sqrt:
+      return f32x4.sqrt(x);
+    case Activation.Abs:
+      return abs4(x);
+    case Activation.Square:
+      return f32x4.mul(x, x);
+    case Activation.Sign:
+      return sign4(x);
+    case FROM_INTEGER:
+      return f32x4.convert_i32x4_s(x);
     default:
       return x;
   }
+}
+
+/** -1, 1, or x where that is 0 or NaN. */
+// @ts-ignore: decorator
+@inline
+function sign4(x: v128): v128 {
+  return v128.bitselect(copysign4(splat(1), x), x, f32x4.gt(abs4(x), splat(0)));
 }
 
 /** x / (1 + |x|); the limit ±1 at infinity. */
@@ -92,7 +112,7 @@ function geluInner(x: v128): v128 {
   return f32x4.mul(f32x4.mul(x, splat(SQRT_2_OVER_PI)), madd(x2, splat(GELU_CUBIC), splat(1)));
 }
 
-/** dx = dy · f'. The reference r is the output y; for silu, gelu, geluTanh and mish it is the input x. */
+/** dx = dy · f'. The reference r is the output y; for silu, gelu, geluTanh, mish, log, abs and square it is the input x. */
 export function derive4(kind: i32, dy: v128, r: v128, alpha: v128): v128 {
   const one = splat(1);
   switch (kind) {
@@ -148,6 +168,16 @@ export function derive4(kind: i32, dy: v128, r: v128, alpha: v128): v128 {
     }
     case Activation.Exponential: // y
       return f32x4.mul(dy, r);
+    case Activation.Log: // 1 / x
+      return f32x4.div(dy, r);
+    case Activation.Sqrt: // 1 / (2 y)
+      return f32x4.div(f32x4.mul(dy, splat(0.5)), r);
+    case Activation.Abs:
+      return f32x4.mul(dy, sign4(r));
+    case Activation.Square: // 2 x
+      return f32x4.mul(dy, f32x4.add(r, r));
+    case Activation.Sign:
+      return splat(0);
     default:
       return dy;
   }

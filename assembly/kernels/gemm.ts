@@ -13,17 +13,15 @@ import {
 import { first, last, thread, threads } from '../threads';
 import { activateRow, deriveRow } from './activation';
 import { packColumns, packPanels, packRows, turnPanels } from './pack';
-import { packPatchColumns, packPatches, packTaps } from './patches';
 import { tiles4, tiles8 } from './tiles';
 
 /*
  * C [M, N] = A [M, K] · B [K, N], single precision; A may be stored [K, M], B [N, K].
  *
- * Both operands are packed by blocks into the order in which the tiles of 4 x 8 (tiles.ts) read them (pack.ts, and
- * patches.ts for convolutions); blocks of A, and of B where A is one block, fit into the L2 cache. Every sum begins with
- * the bias and runs over K in order, a later block of K going on from the sums of the one before: neither block, tile,
- * thread nor position changes a bit of a result. Edges are computed as whole tiles in scratch: nothing outside C is
- * touched.
+ * Both operands are packed by blocks into the order in which the tiles of 4 x 8 (tiles.ts) read them (pack.ts); blocks
+ * of A, and of B where A is one block, fit into the L2 cache. Every sum begins with the bias and runs over K in order, a
+ * later block of K going on from the sums of the one before: neither block, tile, thread nor position changes a bit of a
+ * result. Edges are computed as whole tiles in scratch: nothing outside C is touched.
  *
  *   scratch of a thread:  | block of A, [rows / 4][k][4] | edge tiles, [rows][8] | block of B, [columns / 8][k][8] |
  */
@@ -96,15 +94,10 @@ export function epilogue(p: usize, row: i32, rows: i32, column: i32, columns: i3
 /** Packs rows [row, row + rows) x k of block k0 of A. */
 function packA(p: usize, row: i32, rows: i32, k0: i32, k: i32, target: usize): void {
   const flags = word(p, Gemm.Flags);
-  if (flags & GemmFlag.Patches) {
-    if (flags & GemmFlag.TransposedA) packPatchColumns(p, row, rows, k0, k, target);
-    else packPatches(p, row, rows, k0, k, target);
-    return;
-  }
   const stride = address(p, Gemm.AStride) << 2;
   const a = address(p, Gemm.A);
   if (flags & GemmFlag.TransposedA) {
-    packColumns(a + (<usize>k0 * stride + (<usize>row << 2)), stride, rows, k, target);
+    packColumns(a + (<usize>k0 * stride + (<usize>row << 2)), stride, rows, k, target, (<usize>k) << 4);
   } else {
     packRows(a + (<usize>row * stride + (<usize>k0 << 2)), stride, rows, k, target);
   }
@@ -115,17 +108,15 @@ function packB(p: usize, column: i32, columns: i32, k0: i32, k: i32, target: usi
   const stride = address(p, Gemm.BStride) << 2;
   const b = address(p, Gemm.B);
   const flags = word(p, Gemm.Flags);
-  if (flags & GemmFlag.TapsOfB) {
-    packTaps(p, b + <usize>column * stride, stride, columns, k0, k, target);
-  } else if (flags & GemmFlag.TransposedB) {
+  if (flags & GemmFlag.TransposedB) {
     turnPanels(b + (<usize>column * stride + (<usize>k0 << 2)), stride, columns, k, target, (<usize>k) << 5);
   } else {
-    packPanels(b + (<usize>k0 * stride + (<usize>column << 2)), stride, columns, k, target);
+    packPanels(b + (<usize>k0 * stride + (<usize>column << 2)), stride, columns, k, target, (<usize>k) << 5);
   }
 }
 
 /** Rows [row, row + rows) x columns [column, column + columns) of C = a packed block of A · one of B. */
-function block(
+export function block(
   p: usize,
   row: i32,
   rows: i32,

@@ -82,7 +82,7 @@ function log(x: f64): f64 {
 }
 
 /** Quantile of the standard normal distribution (Wichura 1988, algorithm AS 241, PPND16: relative error 1e-16). */
-function quantile(u: f64): f64 {
+export function quantile(u: f64): f64 {
   const q = u - 0.5;
   if (abs<f64>(q) <= 0.425) {
     const r = 0.180625 - q * q;

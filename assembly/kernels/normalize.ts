@@ -9,13 +9,13 @@
  *
  * gamma and beta [groups · width]. Statistics lie in three planes of outer · groups: mean, 1 / sqrt(variance + epsilon),
  * variance. Sums are float64, each made by one thread from first to last: the same bits for any number of threads.
- * Groups of one channel are taken four at a time, others by the contiguous runs of their channels.
+ * Groups of one channel are taken eight at a time, others by the contiguous runs of their channels.
  */
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { madd, nmadd } from '../simd';
 import { Moments, MovingAverage, MovingMoments, NormalizeGrad, NormalizeMode, Normalize, ScaleGrad } from '../tape';
-import { first, last } from '../threads';
+import { first, last, thread } from '../threads';
 
 // @ts-ignore: decorator
 @inline
@@ -55,69 +55,118 @@ function total(v: v128): f64 {
   return f64x2.extract_lane(v, 0) + f64x2.extract_lane(v, 1);
 }
 
-/** Mean and variance: mean = sum x / n (0 where it is not centered), variance = sum (x - mean)² / n. */
+/** Groups of one channel that are taken at a time. */
+const WIDE = 8;
+
+// @ts-ignore: decorator
+@inline
+function itemsOf(groups: i32, width: i32): i32 {
+  return width == 1 ? (groups + WIDE - 1) / WIDE : groups;
+}
+
+/**
+ * mean = sum x / n (0 where it is not centered), variance = sum (x - mean)² / n. In one pass: with the first element s as
+ * the origin the variance is sum (x - s)² / n - (mean - s)², of float64 numbers of one size.
+ */
 export function moments(p: usize): void {
   const outer = word(p, Moments.Outer);
   const inner = word(p, Moments.Inner);
   const groups = word(p, Moments.Groups);
   const width = word(p, Moments.Width);
-  const centered = word(p, Moments.Centered) != 0;
-  const epsilon = <f64>float(p, Moments.Epsilon);
   const stride = (<usize>(groups * width)) << 2;
-  const plane = (<usize>(outer * groups)) << 2;
-  const perRow = width == 1 ? (groups + 3) >> 2 : groups;
-  const to = last(outer * perRow, 1);
-  for (let item = first(outer * perRow, 1); item < to; item++) {
-    const o = item / perRow;
-    const g = width == 1 ? (item - o * perRow) << 2 : item - o * perRow;
+  const items = itemsOf(groups, width);
+  const to = last(outer * items, 1);
+  for (let item = first(outer * items, 1); item < to; item++) {
+    const o = item / items;
+    let g = item - o * items;
+    if (width == 1) g *= WIDE;
     const x = address(p, Moments.Source) + <usize>(o * inner) * stride + ((<usize>(g * width)) << 2);
     const target = address(p, Moments.Target) + ((<usize>(o * groups + g)) << 2);
-    if (width == 1) {
-      columnMoments(x, inner, stride, min<i32>(4, groups - g), centered, epsilon, target, plane);
+    if (width > 1) {
+      runMoments(p, x, inner, stride, width, target);
+    } else if (g + WIDE <= groups) {
+      wideMoments(p, x, inner, stride, target);
     } else {
-      runMoments(x, inner, stride, width, centered, epsilon, target, plane);
+      for (let i = 0; g + i < groups; i += 4) {
+        const offset = (<usize>i) << 2;
+        columnMoments(p, x + offset, inner, stride, min<i32>(4, groups - g - i), target + offset);
+      }
     }
   }
 }
 
 /** Up to four groups of one channel. */
-function columnMoments(
-  x: usize,
-  rows: i32,
-  stride: usize,
-  count: i32,
-  centered: bool,
-  epsilon: f64,
-  target: usize,
-  plane: usize,
-): void {
-  const n = f64x2.splat(<f64>rows);
-  let m0 = f64x2.splat(0);
-  let m1 = m0;
-  if (centered) {
-    let q = x;
-    for (let r = rows; r > 0; r--, q += stride) {
-      const v = loadUpTo(q, count);
-      m0 = f64x2.add(m0, low(v));
-      m1 = f64x2.add(m1, high(v));
-    }
-    m0 = f64x2.div(m0, n);
-    m1 = f64x2.div(m1, n);
-  }
+function columnMoments(p: usize, x: usize, rows: i32, stride: usize, count: i32, target: usize): void {
+  const origin = word(p, Moments.Centered) ? loadUpTo(x, count) : f32x4.splat(0);
   let s0 = f64x2.splat(0);
-  let s1 = s0;
+  let s1 = s0, q0 = s0, q1 = s0;
   for (let r = rows; r > 0; r--, x += stride) {
     const v = loadUpTo(x, count);
-    const d0 = f64x2.sub(low(v), m0);
-    const d1 = f64x2.sub(high(v), m1);
-    s0 = f64x2.add(s0, f64x2.mul(d0, d0));
-    s1 = f64x2.add(s1, f64x2.mul(d1, d1));
+    const d0 = f64x2.sub(low(v), low(origin));
+    const d1 = f64x2.sub(high(v), high(origin));
+    s0 = f64x2.add(s0, d0);
+    s1 = f64x2.add(s1, d1);
+    q0 = f64x2.add(q0, f64x2.mul(d0, d0));
+    q1 = f64x2.add(q1, f64x2.mul(d1, d1));
   }
-  s0 = f64x2.div(s0, n);
-  s1 = f64x2.div(s1, n);
-  storeUpTo(target, narrow(m0, m1), count);
-  storeUpTo(target + plane, narrow(inverseRoot(s0, epsilon), inverseRoot(s1, epsilon)), count);
-  storeUpTo(target + 2 * plane, narrow(s0, s1), count);
+  storeMoments(p, target, count, <f64>rows, origin, s0, s1, q0, q1);
+}
+
+/** Eight: half a cache line of each row. */
+function wideMoments(p: usize, x: usize, rows: i32, stride: usize, target: usize): void {
+  const zero = f32x4.splat(0);
+  const centered = word(p, Moments.Centered) != 0;
+  const originA = centered ? v128.load(x) : zero;
+  const originB = centered ? v128.load(x, 16) : zero;
+  const a0 = low(originA), a1 = high(originA), b0 = low(originB), b1 = high(originB);
+  let s0 = f64x2.splat(0);
+  let s1 = s0, s2 = s0, s3 = s0, q0 = s0, q1 = s0, q2 = s0, q3 = s0;
+  for (let r = rows; r > 0; r--, x += stride) {
+    let d = f64x2.sub(low(v128.load64_zero(x)), a0);
+    s0 = f64x2.add(s0, d);
+    q0 = f64x2.add(q0, f64x2.mul(d, d));
+    d = f64x2.sub(low(v128.load64_zero(x, 8)), a1);
+    s1 = f64x2.add(s1, d);
+    q1 = f64x2.add(q1, f64x2.mul(d, d));
+    d = f64x2.sub(low(v128.load64_zero(x, 16)), b0);
+    s2 = f64x2.add(s2, d);
+    q2 = f64x2.add(q2, f64x2.mul(d, d));
+    d = f64x2.sub(low(v128.load64_zero(x, 24)), b1);
+    s3 = f64x2.add(s3, d);
+    q3 = f64x2.add(q3, f64x2.mul(d, d));
+  }
+  storeMoments(p, target, 4, <f64>rows, originA, s0, s1, q0, q1);
+  storeMoments(p, target + 16, 4, <f64>rows, originB, s2, s3, q2, q3);
+}
+
+/** The statistics of four groups from the sums of x - origin and of its square. */
+function storeMoments(
+  p: usize,
+  target: usize,
+  count: i32,
+  rows: f64,
+  origin: v128,
+  s0: v128,
+  s1: v128,
+  q0: v128,
+  q1: v128,
+): void {
+  const plane = (<usize>(word(p, Moments.Outer) * word(p, Moments.Groups))) << 2;
+  const n = f64x2.splat(rows);
+  let v0 = f64x2.div(q0, n);
+  let v1 = f64x2.div(q1, n);
+  let mean = f32x4.splat(0);
+  if (word(p, Moments.Centered)) {
+    s0 = f64x2.div(s0, n);
+    s1 = f64x2.div(s1, n);
+    v0 = f64x2.max(f64x2.splat(0), f64x2.sub(v0, f64x2.mul(s0, s0)));
+    v1 = f64x2.max(f64x2.splat(0), f64x2.sub(v1, f64x2.mul(s1, s1)));
+    mean = narrow(f64x2.add(low(origin), s0), f64x2.add(high(origin), s1));
+  }
+  const epsilon = <f64>float(p, Moments.Epsilon);
+  storeUpTo(target, mean, count);
+  storeUpTo(target + plane, narrow(inverseRoot(v0, epsilon), inverseRoot(v1, epsilon)), count);
+  storeUpTo(target + 2 * plane, narrow(v0, v1), count);
 }
 
 // @ts-ignore: decorator
@@ -127,56 +176,27 @@ function inverseRoot(variance: v128, epsilon: f64): v128 {
 }
 
 /** One group: `rows` runs of `width` channels. */
-function runMoments(
-  x: usize,
-  rows: i32,
-  stride: usize,
-  width: i32,
-  centered: bool,
-  epsilon: f64,
-  target: usize,
-  plane: usize,
-): void {
-  const n = <f64>rows * <f64>width;
-  let mean: f64 = 0;
-  if (centered) {
-    let a = f64x2.splat(0);
-    let b = a;
-    let row = x;
-    for (let r = rows; r > 0; r--, row += stride) {
-      let q = row;
-      let i = width;
-      for (; i >= 4; i -= 4, q += 16) {
-        const v = v128.load(q);
-        a = f64x2.add(a, low(v));
-        b = f64x2.add(b, high(v));
-      }
-      for (; i > 0; i--, q += 4) a = f64x2.add(a, f64x2.replace_lane(f64x2.splat(0), 0, <f64>load<f32>(q)));
-    }
-    mean = total(f64x2.add(a, b)) / n;
-  }
-  const m = f64x2.splat(mean);
-  let a = f64x2.splat(0);
-  let b = a;
+function runMoments(p: usize, x: usize, rows: i32, stride: usize, width: i32, target: usize): void {
+  const origin = word(p, Moments.Centered) ? v128.load_splat<f32>(x) : f32x4.splat(0);
+  const o = low(origin);
+  let s0 = f64x2.splat(0);
+  let s1 = s0, q0 = s0, q1 = s0;
   for (let r = rows; r > 0; r--, x += stride) {
     let q = x;
-    let i = width;
-    for (; i >= 4; i -= 4, q += 16) {
-      const v = v128.load(q);
-      const d0 = f64x2.sub(low(v), m);
-      const d1 = f64x2.sub(high(v), m);
-      a = f64x2.add(a, f64x2.mul(d0, d0));
-      b = f64x2.add(b, f64x2.mul(d1, d1));
-    }
-    for (; i > 0; i--, q += 4) {
-      const d = <f64>load<f32>(q) - mean;
-      a = f64x2.add(a, f64x2.replace_lane(f64x2.splat(0), 0, d * d));
+    for (let i = width; i > 0; i -= 4, q += 16) {
+      // lanes past the end lie at the origin: they add nothing
+      const v = i >= 4 ? v128.load(q) : loadPart(q, i, origin);
+      const d0 = f64x2.sub(low(v), o);
+      const d1 = f64x2.sub(high(v), o);
+      s0 = f64x2.add(s0, d0);
+      s1 = f64x2.add(s1, d1);
+      q0 = f64x2.add(q0, f64x2.mul(d0, d0));
+      q1 = f64x2.add(q1, f64x2.mul(d1, d1));
     }
   }
-  const variance = total(f64x2.add(a, b)) / n;
-  store<f32>(target, <f32>mean);
-  store<f32>(target + plane, <f32>(1 / sqrt<f64>(variance + epsilon)));
-  store<f32>(target + 2 * plane, <f32>variance);
+  const sum = f64x2.splat(total(f64x2.add(s0, s1)));
+  const square = f64x2.splat(total(f64x2.add(q0, q1)));
+  storeMoments(p, target, 1, <f64>rows * <f64>width, origin, sum, sum, square, square);
 }
 
 /** Statistics in the same planes from a moving mean and variance. */
@@ -246,6 +266,9 @@ function normalizeRun(
   }
 }
 
+/** Rows of a block whose channels are normalized eight at a time, so that it stays in the L1 cache. */
+const BLOCK_ROWS = 32;
+
 /** y = (x - mean) · (inverse root · gamma) + beta */
 export function normalize(p: usize): void {
   const outer = word(p, Normalize.Outer);
@@ -258,12 +281,24 @@ export function normalize(p: usize): void {
   const plane = (<usize>(outer * groups)) << 2;
   const rows = outer * inner;
   const to = last(rows, 1);
-  for (let r = first(rows, 1); r < to; r++) {
+  for (let r = first(rows, 1); r < to; ) {
     const x = address(p, Normalize.Source) + <usize>r * stride;
     const y = address(p, Normalize.Target) + <usize>r * stride;
-    const mean = address(p, Normalize.Statistics) + ((<usize>((r / inner) * groups)) << 2);
+    const o = r / inner;
+    const mean = address(p, Normalize.Statistics) + ((<usize>(o * groups)) << 2);
     if (width == 1) {
-      normalizeRun(true, x, y, groups, mean, plane, gamma, beta);
+      // rows of the same statistics
+      const count = min<i32>(BLOCK_ROWS, min<i32>(to, (o + 1) * inner) - r);
+      let g = 0;
+      for (let c: usize = 0; g + 8 <= groups; g += 8, c += 32) {
+        normalizeColumns(x + c, y + c, count, stride, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+      }
+      const c = (<usize>g) << 2;
+      for (let i: usize = 0; i < <usize>count * stride; i += stride) {
+        const at = i + c;
+        normalizeRun(true, x + at, y + at, groups - g, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+      }
+      r += count;
       continue;
     }
     const run = (<usize>width) << 2;
@@ -272,6 +307,31 @@ export function normalize(p: usize): void {
       const m = mean + ((<usize>g) << 2);
       normalizeRun(false, x + c, y + c, width, m, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
     }
+    r++;
+  }
+}
+
+/** Eight groups of one channel. */
+function normalizeColumns(
+  x: usize,
+  y: usize,
+  rows: i32,
+  stride: usize,
+  mean: usize,
+  plane: usize,
+  gamma: usize,
+  beta: usize,
+): void {
+  const zero = f32x4.splat(0);
+  const m0 = v128.load(mean);
+  const m1 = v128.load(mean, 16);
+  const scale0 = f32x4.mul(v128.load(mean + plane), factor(gamma, 0, 4));
+  const scale1 = f32x4.mul(v128.load(mean + plane, 16), factor(gamma, 16, 4));
+  const offset0 = beta ? v128.load(beta) : zero;
+  const offset1 = beta ? v128.load(beta, 16) : zero;
+  for (; rows > 0; rows--, x += stride, y += stride) {
+    v128.store(y, madd(f32x4.sub(v128.load(x), m0), scale0, offset0));
+    v128.store(y, madd(f32x4.sub(v128.load(x, 16), m1), scale1, offset1), 16);
   }
 }
 
@@ -281,6 +341,10 @@ export function normalize(p: usize): void {
  *   rms       dx = (d - h mean(d h)) / sqrt(…)            fixed statistics  dx = d / sqrt(…)
  */
 export function normalizeGrad(p: usize): void {
+  if (word(p, NormalizeGrad.ScaleGrad)) {
+    batchGrad(p);
+    return;
+  }
   const outer = word(p, NormalizeGrad.Outer);
   const inner = word(p, NormalizeGrad.Inner);
   const groups = word(p, NormalizeGrad.Groups);
@@ -289,11 +353,11 @@ export function normalizeGrad(p: usize): void {
   const gamma = address(p, NormalizeGrad.Gamma);
   const stride = (<usize>(groups * width)) << 2;
   const plane = (<usize>(outer * groups)) << 2;
-  const perRow = width == 1 ? (groups + 3) >> 2 : groups;
-  const to = last(outer * perRow, 1);
-  for (let item = first(outer * perRow, 1); item < to; item++) {
-    const o = item / perRow;
-    const g = width == 1 ? (item - o * perRow) << 2 : item - o * perRow;
+  const items = width == 1 ? (groups + 3) >> 2 : groups;
+  const to = last(outer * items, 1);
+  for (let item = first(outer * items, 1); item < to; item++) {
+    const o = item / items;
+    const g = width == 1 ? (item - o * items) << 2 : item - o * items;
     const channel = (<usize>(g * width)) << 2;
     const offset = <usize>(o * inner) * stride + channel;
     const dy = address(p, NormalizeGrad.Gradient) + offset;
@@ -306,7 +370,17 @@ export function normalizeGrad(p: usize): void {
   }
 }
 
-/** Up to four groups of one channel. */
+/** inverse root · gamma · factor */
+// @ts-ignore: decorator
+@inline
+function coefficient(inverse: v128, gamma: v128, f0: v128, f1: v128): v128 {
+  return narrow(
+    f64x2.mul(f64x2.mul(low(inverse), low(gamma)), f0),
+    f64x2.mul(f64x2.mul(high(inverse), high(gamma)), f1),
+  );
+}
+
+/** Up to four groups of one channel. dx = dy · scale - shift - (x - mean) · slope */
 function columnGrad(
   dy: usize,
   x: usize,
@@ -321,32 +395,90 @@ function columnGrad(
 ): void {
   const m = loadUpTo(mean, count);
   const inverse = loadUpTo(mean + plane, count);
-  const scale = factor(gamma, 0, count);
-  let a0 = f64x2.splat(0);
-  let a1 = a0;
-  let b0 = a0;
-  let b1 = a0;
+  const g = factor(gamma, 0, count);
+  let shift = f32x4.splat(0);
+  let slope = shift;
   if (mode != NormalizeMode.Fixed) {
+    let t0 = f64x2.splat(0);
+    let t1 = t0, s0 = t0, s1 = t0;
     let s = dy;
     let q = x;
     for (let r = rows; r > 0; r--, s += stride, q += stride) {
-      const d = f32x4.mul(loadUpTo(s, count), scale);
-      const h = f32x4.mul(f32x4.sub(loadUpTo(q, count), m), inverse);
-      const d0 = low(d);
-      const d1 = high(d);
-      a0 = f64x2.add(a0, d0);
-      a1 = f64x2.add(a1, d1);
-      b0 = f64x2.add(b0, f64x2.mul(d0, low(h)));
-      b1 = f64x2.add(b1, f64x2.mul(d1, high(h)));
+      const d = loadUpTo(s, count);
+      const h = f32x4.sub(loadUpTo(q, count), m);
+      t0 = f64x2.add(t0, low(d));
+      t1 = f64x2.add(t1, high(d));
+      s0 = f64x2.add(s0, f64x2.mul(low(d), low(h)));
+      s1 = f64x2.add(s1, f64x2.mul(high(d), high(h)));
     }
+    const n = f64x2.splat(<f64>rows);
+    const i0 = low(inverse);
+    const i1 = high(inverse);
+    s0 = f64x2.mul(f64x2.mul(i0, i0), f64x2.div(s0, n));
+    s1 = f64x2.mul(f64x2.mul(i1, i1), f64x2.div(s1, n));
+    slope = coefficient(inverse, g, s0, s1);
+    if (mode == NormalizeMode.Centered) shift = coefficient(inverse, g, f64x2.div(t0, n), f64x2.div(t1, n));
   }
+  gradColumn(dy, x, dx, rows, stride, count, m, f32x4.mul(inverse, g), shift, slope);
+}
+
+function gradColumn(
+  dy: usize,
+  x: usize,
+  dx: usize,
+  rows: i32,
+  stride: usize,
+  count: i32,
+  mean: v128,
+  scale: v128,
+  shift: v128,
+  slope: v128,
+): void {
+  for (; rows > 0; rows--, dy += stride, x += stride, dx += stride) {
+    const d = f32x4.sub(f32x4.mul(loadUpTo(dy, count), scale), shift);
+    storeUpTo(dx, nmadd(f32x4.sub(loadUpTo(x, count), mean), slope, d), count);
+  }
+}
+
+/**
+ * Groups of one channel over all rows, whose sums are there already: mean(d) = gamma dbeta / n, mean(d h) = gamma dgamma / n.
+ */
+function batchGrad(p: usize): void {
+  const rows = word(p, NormalizeGrad.Inner);
+  const channels = word(p, NormalizeGrad.Groups);
+  const stride = (<usize>channels) << 2;
   const n = f64x2.splat(<f64>rows);
-  const a = mode == NormalizeMode.Centered ? narrow(f64x2.div(a0, n), f64x2.div(a1, n)) : f32x4.splat(0);
-  const b = mode != NormalizeMode.Fixed ? narrow(f64x2.div(b0, n), f64x2.div(b1, n)) : f32x4.splat(0);
-  for (let r = rows; r > 0; r--, dy += stride, x += stride, dx += stride) {
-    const d = f32x4.mul(loadUpTo(dy, count), scale);
-    const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
-    storeUpTo(dx, f32x4.mul(nmadd(h, b, f32x4.sub(d, a)), inverse), count);
+  const to = last(rows, 1);
+  for (let r = first(rows, 1); r < to; r += BLOCK_ROWS) {
+    const count = min<i32>(BLOCK_ROWS, to - r);
+    const start = <usize>r * stride;
+    for (let c = 0; c < channels; c += 4) {
+      const i = (<usize>c) << 2;
+      const part = min<i32>(4, channels - c);
+      const mean = address(p, NormalizeGrad.Statistics) + i;
+      const inverse = loadUpTo(mean + stride, part);
+      const gamma = address(p, NormalizeGrad.Gamma);
+      const g = factor(gamma, i, part);
+      const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, part);
+      const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, part);
+      gradColumn(
+        address(p, NormalizeGrad.Gradient) + start + i,
+        address(p, NormalizeGrad.Source) + start + i,
+        address(p, NormalizeGrad.Target) + start + i,
+        count,
+        stride,
+        part,
+        loadUpTo(mean, part),
+        f32x4.mul(inverse, g),
+        coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n)),
+        coefficient(
+          inverse,
+          g,
+          f64x2.div(f64x2.mul(low(inverse), low(s)), n),
+          f64x2.div(f64x2.mul(high(inverse), high(s)), n),
+        ),
+      );
+    }
   }
 }
 
@@ -401,7 +533,13 @@ function runGrad(
   }
 }
 
-/** dgamma [channels] = sum over the rows of dy (x - mean) / sqrt(variance + epsilon), in order. */
+/** Bytes of the sums of four channels: of dy h, then of dy. */
+const SUMS = 64;
+
+/**
+ * dgamma [channels] = sum over the rows of dy (x - mean) / sqrt(variance + epsilon), dbeta = sum of dy, in order; by blocks
+ * of rows that stay in the L1 cache. The sums lie in scratch.
+ */
 export function scaleGrad(p: usize): void {
   const outer = word(p, ScaleGrad.Outer);
   const inner = word(p, ScaleGrad.Inner);
@@ -410,27 +548,56 @@ export function scaleGrad(p: usize): void {
   const channels = groups * width;
   const stride = (<usize>channels) << 2;
   const plane = (<usize>(outer * groups)) << 2;
+  const from = first(channels, 4);
   const to = last(channels, 4);
-  for (let c = first(channels, 4); c < to; c += 4) {
-    const count = min<i32>(4, to - c);
-    const offset = (<usize>c) << 2;
-    let dy = address(p, ScaleGrad.Gradient) + offset;
-    let x = address(p, ScaleGrad.Source) + offset;
-    let s0 = f64x2.splat(0);
-    let s1 = s0;
-    for (let o = 0; o < outer; o++) {
-      const mean = address(p, ScaleGrad.Statistics) + ((<usize>(o * groups)) << 2);
-      const m = ofChannels(mean, c, count, groups, width);
-      const inverse = ofChannels(mean + plane, c, count, groups, width);
-      for (let r = inner; r > 0; r--, dy += stride, x += stride) {
-        const d = loadUpTo(dy, count);
-        const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
-        s0 = f64x2.add(s0, f64x2.mul(low(d), low(h)));
-        s1 = f64x2.add(s1, f64x2.mul(high(d), high(h)));
+  const scratch = address(p, ScaleGrad.Scratch) + <usize>thread * address(p, ScaleGrad.ScratchBytes);
+  for (let i: usize = 0; i < (<usize>(to - from + 3) >> 2) * SUMS; i += 16) v128.store(scratch + i, i64x2.splat(0));
+  for (let o = 0; o < outer; o++) {
+    const mean = address(p, ScaleGrad.Statistics) + ((<usize>(o * groups)) << 2);
+    for (let r = 0; r < inner; r += BLOCK_ROWS) {
+      const rows = min<i32>(BLOCK_ROWS, inner - r);
+      const start = <usize>(o * inner + r) * stride;
+      const dy = address(p, ScaleGrad.Gradient) + start;
+      const x = address(p, ScaleGrad.Source) + start;
+      let sums = scratch;
+      for (let c = from; c < to; c += 4, sums += SUMS) {
+        const count = min<i32>(4, to - c);
+        const offset = (<usize>c) << 2;
+        const m = ofChannels(mean, c, count, groups, width);
+        const inverse = ofChannels(mean + plane, c, count, groups, width);
+        addColumn(dy + offset, x + offset, rows, stride, count, m, inverse, sums);
       }
     }
-    storeUpTo(address(p, ScaleGrad.Target) + offset, narrow(s0, s1), count);
   }
+  let sums = scratch;
+  for (let c = from; c < to; c += 4, sums += SUMS) {
+    const count = min<i32>(4, to - c);
+    const offset = (<usize>c) << 2;
+    storeUpTo(address(p, ScaleGrad.Target) + offset, narrow(v128.load(sums), v128.load(sums, 16)), count);
+    const shift = address(p, ScaleGrad.Shift);
+    if (shift) storeUpTo(shift + offset, narrow(v128.load(sums, 32), v128.load(sums, 48)), count);
+  }
+}
+
+function addColumn(dy: usize, x: usize, rows: i32, stride: usize, count: i32, m: v128, inverse: v128, sums: usize): void {
+  let s0 = v128.load(sums);
+  let s1 = v128.load(sums, 16);
+  let t0 = v128.load(sums, 32);
+  let t1 = v128.load(sums, 48);
+  for (; rows > 0; rows--, dy += stride, x += stride) {
+    const d = loadUpTo(dy, count);
+    const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
+    const d0 = low(d);
+    const d1 = high(d);
+    s0 = f64x2.add(s0, f64x2.mul(d0, low(h)));
+    s1 = f64x2.add(s1, f64x2.mul(d1, high(h)));
+    t0 = f64x2.add(t0, d0);
+    t1 = f64x2.add(t1, d1);
+  }
+  v128.store(sums, s0);
+  v128.store(sums, s1, 16);
+  v128.store(sums, t0, 32);
+  v128.store(sums, t1, 48);
 }
 
 /** A statistic of the groups of channels c, c + 1, … */

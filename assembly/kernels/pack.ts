@@ -8,7 +8,7 @@ import { GEMM_PANEL, GEMM_ROWS } from '../tape';
 /** Rows s, s + stride … of 4 floats become columns: rows of 4 floats `step` bytes apart at d. */
 // @ts-ignore: decorator
 @inline
-function turn4x4(s: usize, stride: usize, d: usize, step: usize): void {
+export function turn4x4(s: usize, stride: usize, d: usize, step: usize): void {
   const r0 = v128.load(s);
   const r1 = v128.load(s + stride);
   const r2 = v128.load(s + stride * 2);
@@ -53,12 +53,12 @@ export function packRows(a: usize, stride: usize, rows: i32, k: i32, target: usi
   }
 }
 
-/** `rows` rows of A that is stored [k, rows]. Four groups at once read whole cache lines. */
-export function packColumns(a: usize, stride: usize, rows: i32, k: i32, target: usize): void {
-  const group = (<usize>k) << 4;
+/** `rows` rows of A that is stored [k, rows]; groups `group` bytes apart. Four groups at once read whole cache lines. */
+export function packColumns(a: usize, stride: usize, rows: i32, k: i32, target: usize, group: usize): void {
+  const bytes = (<usize>k) << 4;
   for (; rows >= 16; rows -= 16, a += 64, target += group * 4) {
     let s = a;
-    for (let d = target; d != target + group; d += 16, s += stride) {
+    for (let d = target; d != target + bytes; d += 16, s += stride) {
       v128.store(d, v128.load(s));
       v128.store(d + group, v128.load(s, 16));
       v128.store(d + group * 2, v128.load(s, 32));
@@ -68,10 +68,16 @@ export function packColumns(a: usize, stride: usize, rows: i32, k: i32, target: 
   for (; rows > 0; rows -= 4, a += 16, target += group) copyPart(a, stride, min<i32>(4, rows), k, target, 16);
 }
 
-/** `columns` columns of B [k, columns]. */
-export function packPanels(b: usize, stride: usize, columns: i32, k: i32, target: usize): void {
-  const panel = (<usize>k) << 5;
-  for (; columns >= 16; columns -= 16, b += 64, target += panel * 2) copyPanels(b, stride, panel, target);
+/** `columns` columns of B [k, columns]; panels `panel` bytes apart. */
+export function packPanels(
+  b: usize,
+  stride: usize,
+  columns: i32,
+  k: i32,
+  target: usize,
+  panel: usize,
+): void {
+  for (; columns >= 16; columns -= 16, b += 64, target += panel * 2) copyPanels(b, stride, k, panel, target);
   if (columns >= 8) {
     copyPart(b, stride, 4, k, target, 32);
     copyPart(b + 16, stride, 4, k, target + 16, 32);
@@ -86,8 +92,8 @@ export function packPanels(b: usize, stride: usize, columns: i32, k: i32, target
 }
 
 /** Two panels at once: a cache line of each row. */
-function copyPanels(b: usize, stride: usize, panel: usize, target: usize): void {
-  const end = target + panel;
+function copyPanels(b: usize, stride: usize, k: i32, panel: usize, target: usize): void {
+  const end = target + ((<usize>k) << 5);
   for (; target != end; target += 32, b += stride) {
     v128.store(target, v128.load(b));
     v128.store(target, v128.load(b, 16), 16);

@@ -61,23 +61,6 @@ function maximum4(x: usize, count: i32): v128 {
   let m = f32x4.splat(-Infinity);
   let index = i32x4.splat(0);
   x += corner;
-  // the usual window without loops
-  if (count0 == 1 && count1 == 2 && count2 == 2 && count >= 4) {
-    const a = v128.load(x);
-    const b = v128.load(x + byte2);
-    const c = v128.load(x + byte1);
-    const d = v128.load(x + byte1 + byte2);
-    const n = i32x4.splat(number);
-    let more = v128.or(f32x4.gt(b, a), f32x4.ne(b, b));
-    m = v128.bitselect(b, a, more);
-    index = i32x4.sub(n, more);
-    more = v128.or(f32x4.gt(c, m), f32x4.ne(c, c));
-    m = v128.bitselect(c, m, more);
-    index = v128.bitselect(i32x4.splat(number + number1), index, more);
-    more = v128.or(f32x4.gt(d, m), f32x4.ne(d, d));
-    largest = v128.bitselect(i32x4.splat(number + number1 + 1), index, more);
-    return v128.bitselect(d, m, more);
-  }
   for (let t0 = 0; t0 < count0; t0++) {
     for (let t1 = 0; t1 < count1; t1++) {
       let s = x + <usize>t0 * byte0 + <usize>t1 * byte1;
@@ -121,6 +104,7 @@ export function pool(p: usize): void {
   const mean = word(p, Pool.Mean) != 0;
   prepare(p);
   const bytes = byte0 * <usize>word(p, Pool.Source0);
+  const two = arePairs(p);
   const lines = word(p, Pool.Images) * grid0 * grid1;
   const to = last(lines, 1);
   for (let line = first(lines, 1); line < to; line++) {
@@ -128,6 +112,11 @@ export function pool(p: usize): void {
     const rest = line / grid1;
     const image = address(p, Pool.Source) + <usize>(rest / grid0) * bytes;
     let y = address(p, Pool.Target) + ((<usize>line * <usize>(grid2 * channels)) << 2);
+    if (two) {
+      clip(p, rest % grid0, g1, 0);
+      pairs(image + corner, y, grid2, channels, false, 0);
+      continue;
+    }
     for (let g2 = 0; g2 < grid2; g2++) {
       clip(p, rest % grid0, g1, g2);
       const scale = f32x4.splat(share());
@@ -151,14 +140,23 @@ export function poolGrad(p: usize): void {
   const mean = word(p, Pool.Mean) != 0;
   prepare(p);
   const bytes = byte0 * <usize>word(p, Pool.Source0);
+  const two = arePairs(p);
+  const covered =
+    two && grid1 * 2 == word(p, Pool.Source1) && grid2 * 2 == word(p, Pool.Source2) && grid0 == word(p, Pool.Source0);
   const to = last(word(p, Pool.Images), 1);
   for (let n = first(word(p, Pool.Images), 1); n < to; n++) {
     const source = address(p, Pool.Source) + <usize>n * bytes;
     const target = address(p, Pool.Target) + <usize>n * bytes;
-    memory.fill(target, 0, bytes);
+    if (!covered) memory.fill(target, 0, bytes);
     let dy = address(p, Pool.Gradient) + ((<usize>(n * grid0 * grid1 * grid2) * <usize>channels) << 2);
     for (let g0 = 0; g0 < grid0; g0++) {
       for (let g1 = 0; g1 < grid1; g1++) {
+        if (two) {
+          clip(p, g0, g1, 0);
+          pairs(source + corner, dy, grid2, channels, true, target - source);
+          dy += <usize>grid2 * byte2;
+          continue;
+        }
         for (let g2 = 0; g2 < grid2; g2++) {
           clip(p, g0, g1, g2);
           const scale = f32x4.splat(mean ? share() : 1);
@@ -179,13 +177,6 @@ export function poolGrad(p: usize): void {
 /** Adds d to the pixels of a window: to all of them, or to the largest. */
 function spread(x: usize, d: v128, count: i32, all: bool): void {
   x += corner;
-  if (count0 == 1 && count1 == 2 && count2 == 2 && count >= 4 && !all) {
-    spread1(x, d, number);
-    spread1(x + byte2, d, number + 1);
-    spread1(x + byte1, d, number + number1);
-    spread1(x + byte1 + byte2, d, number + number1 + 1);
-    return;
-  }
   for (let t0 = 0; t0 < count0; t0++) {
     for (let t1 = 0; t1 < count1; t1++) {
       let q = x + <usize>t0 * byte0 + <usize>t1 * byte1;
@@ -198,8 +189,62 @@ function spread(x: usize, d: v128, count: i32, all: bool): void {
   }
 }
 
+/** Whether all windows are the usual ones, 2 x 2 beside each other and wholly inside, and channels come in fours. */
+function arePairs(p: usize): bool {
+  return (
+    word(p, Pool.Mean) == 0 &&
+    (word(p, Pool.Channels) & 3) == 0 &&
+    word(p, Pool.Taps0) == 1 &&
+    isPair(p, 1) &&
+    isPair(p, 2)
+  );
+}
+
 // @ts-ignore: decorator
 @inline
-function spread1(q: usize, d: v128, n: i32): void {
-  v128.store(q, f32x4.add(v128.load(q), v128.and(d, i32x4.eq(largest, i32x4.splat(n)))));
+function isPair(p: usize, d: i32): bool {
+  return (
+    word(p, Pool.Taps0 + d) == 2 &&
+    word(p, Pool.Stride0 + d) == 2 &&
+    word(p, Pool.Before0 + d) == 0 &&
+    word(p, Pool.Grid0 + d) * 2 <= word(p, Pool.Source0 + d)
+  );
+}
+
+/** Where b takes the place of a, which comes before it. */
+// @ts-ignore: decorator
+@inline
+function more(b: v128, a: v128): v128 {
+  return v128.or(f32x4.gt(b, a), f32x4.ne(b, b));
+}
+
+/** A line of 2 x 2 windows: the largest to y, or their gradient y to the pixels of dx, which lies `shift` behind x. */
+function pairs(x: usize, y: usize, windows: i32, channels: i32, gradient: bool, shift: usize): void {
+  const right = byte2;
+  const below = byte1;
+  for (; windows > 0; windows--, x += byte2) {
+    for (let c = channels; c > 0; c -= 4, x += 16, y += 16) {
+      const a0 = v128.load(x);
+      const a1 = v128.load(x + right);
+      const b0 = v128.load(x + below);
+      const b1 = v128.load(x + below + right);
+      const inA = more(a1, a0);
+      const inB = more(b1, b0);
+      const a = v128.bitselect(a1, a0, inA);
+      const b = v128.bitselect(b1, b0, inB);
+      const under = more(b, a);
+      if (gradient) {
+        const d = v128.load(y);
+        const q = x + shift;
+        const dA = v128.andnot(d, under);
+        const dB = v128.and(d, under);
+        v128.store(q, v128.andnot(dA, inA));
+        v128.store(q + right, v128.and(dA, inA));
+        v128.store(q + below, v128.andnot(dB, inB));
+        v128.store(q + below + right, v128.and(dB, inB));
+      } else {
+        v128.store(y, v128.bitselect(b, a, under));
+      }
+    }
+  }
 }

@@ -2,14 +2,17 @@ import { address, float, word } from '../fields';
 import { Cell, GEMM_PANEL, GEMM_ROWS, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape';
 import { first, last, thread } from '../threads';
 import {
+  copyUnits,
   gruCandidateRow,
   gruCandidateRowGrad,
   gruGatesRow,
   gruGatesRowGrad,
   gruRow,
   gruRowGrad,
+  joinRow,
   lstmRow,
   lstmRowGrad,
+  scaleUnits,
   simpleRow,
   simpleRowGrad,
   useActivations,
@@ -23,7 +26,8 @@ import { tiles8 } from './tiles';
  * is zero, and a pass over the rows (cells.ts). The products with the input, before, and those that make the gradients
  * of kernels and biases, after, are matrix products over all times at once.
  *
- *   scratch of a thread:  | packed kernels | packed states | products, [rows][columns] | states h, c: [rows][units] |
+ *   scratch of a thread:  | packed kernels | packed states | products, [rows][columns] | states h, c: [rows][units] | a saved step
+ *   of each row, where the steps are not kept |
  */
 
 /** Columns of the kernel, in units; as many arrays as a saved step has (src/ops/recurrent.ts has both tables too). */
@@ -90,9 +94,37 @@ export function recurrence(p: usize): void {
   // the candidate of GruBefore has a product of its own
   const joint = cell == Cell.GruBefore ? columns - units : columns;
   const own = scratch + floats(up(joint, GEMM_PANEL), units);
-  packPanels(source, floats(1, columns), joint, units, scratch);
-  if (joint < columns) packPanels(source + floats(1, joint), floats(1, columns), units, units, own);
+  packPanels(source, floats(1, columns), joint, units, scratch, (<usize>units) << 5);
+  if (joint < columns) {
+    packPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
+  }
   for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
+}
+
+/** Whether row `at` of all rows and times is to be left out. */
+// @ts-ignore: decorator
+@inline
+function masked(mask: usize, at: i32): bool {
+  return mask != 0 && load<f32>(mask + floats(1, at)) == 0;
+}
+
+/** The states of some rows from an array [rows, states · units] (or there, its rows `stride` bytes apart). */
+function moveStates(
+  states: usize,
+  stride: usize,
+  out: bool,
+  rows: i32,
+  h: usize,
+  c: usize,
+  state: usize,
+  units: i32,
+): void {
+  const both = c != 0;
+  for (; rows > 0; rows--, states += stride, h += state, c += state) {
+    copyUnits(out ? h : states, out ? states : h, units);
+    const second = states + floats(1, units);
+    if (both) copyUnits(out ? c : second, out ? second : c, units);
+  }
 }
 
 /** Some rows through all time. */
@@ -115,44 +147,67 @@ function forward(p: usize, row: i32, rows: i32, kernel: usize): void {
   const ownProducts = products + floats(padded, columns);
   const h = ownProducts + floats(padded, ownColumns);
   const c = h + <usize>rows * state;
+  const spare = c + <usize>rows * state;
   const source = address(p, Recurrent.Source);
-  const target = address(p, Recurrent.Target);
   const savedSteps = address(p, Recurrent.Saved);
+  const stride = <usize>arrays * state;
+  const mask = address(p, Recurrent.Mask);
+  const drop = address(p, Recurrent.Dropout);
+  const initial = address(p, Recurrent.Initial);
+  const final = address(p, Recurrent.Final);
+  const states = cell == Cell.Lstm ? c : 0;
+  const statesRow = floats(states ? 2 : 1, units);
 
-  memory.fill(products, 0, h - products + 2 * <usize>rows * state);
+  memory.fill(products, 0, spare - products);
+  if (initial) moveStates(initial + <usize>row * statesRow, statesRow, false, rows, h, states, state, units);
   for (let step = 0; step < time; step++) {
     const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
-    if (step) product(h, state, rows, units, packed, kernel, products, columns);
+    if (drop) {
+      for (let r = 0; r < rows; r++) {
+        if (masked(mask, (row + r) * time + t)) continue;
+        scaleUnits(h + <usize>r * state, drop + floats(row + r, units), units);
+      }
+    }
+    if (step || initial) product(h, state, rows, units, packed, kernel, products, columns);
     if (two) {
       for (let r = 0; r < rows; r++) {
         const at = (row + r) * time + t;
-        const saved = savedSteps ? savedSteps + <usize>at * <usize>arrays * state : 0;
+        if (masked(mask, at)) continue;
         const offset = <usize>r * state;
-        gruGatesRow(source + floats(at, gates), products + floats(r, columns), h + offset, c + offset, saved, units);
+        const sums = products + floats(r, columns);
+        const saved = savedSteps ? savedSteps + <usize>at * stride : spare + <usize>r * stride;
+        gruGatesRow(source + floats(at, gates), sums, h + offset, c + offset, saved, units);
       }
-      if (step) product(c, state, rows, units, packed, own, ownProducts, ownColumns);
+      if (step || initial) product(c, state, rows, units, packed, own, ownProducts, ownColumns);
     }
     for (let r = 0; r < rows; r++) {
       const at = (row + r) * time + t;
       const z = source + floats(at, gates);
-      const y = outputAt(target, row + r, step, t, time, units, flags);
-      const saved = savedSteps ? savedSteps + <usize>at * <usize>arrays * state : 0;
+      const saved = savedSteps ? savedSteps + <usize>at * stride : spare + <usize>r * stride;
       const sums = products + floats(r, columns);
       const offset = <usize>r * state;
-      if (cell == Cell.Lstm) lstmRow(z, sums, c + offset, h + offset, saved, y, units);
-      else if (cell == Cell.Gru) gruRow(z, sums, bias, h + offset, saved, y, units);
-      else if (cell == Cell.Simple) simpleRow(z, sums, h + offset, saved, y, units);
-      else gruCandidateRow(z, sums, ownProducts + floats(r, ownColumns), h + offset, c + offset, saved, y, units);
+      if (masked(mask, at)) memory.fill(saved, 0, stride);
+      else if (cell == Cell.Lstm) lstmRow(z, sums, c + offset, h + offset, saved, units);
+      else if (cell == Cell.Gru) gruRow(z, sums, bias, h + offset, saved, units);
+      else if (cell == Cell.Simple) simpleRow(z, sums, h + offset, saved, units);
+      else gruCandidateRow(z, ownProducts + floats(r, ownColumns), h + offset, saved, units);
+      const y = outputAt(p, address(p, Recurrent.Target), row + r, step, t);
+      if (y) copyUnits(h + offset, y, units);
     }
+  }
+  if (final) {
+    const outputRow = floats(1, word(p, Recurrent.OutputRow));
+    moveStates(final + <usize>row * outputRow, outputRow, true, rows, h, states, state, units);
   }
 }
 
 /** Where the output of a step lies; 0: nowhere. */
-function outputAt(y: usize, row: i32, step: i32, t: i32, time: i32, units: i32, flags: i32): usize {
-  if (flags & RecurrentFlag.Sequences) {
-    return y + floats(row * time + (flags & RecurrentFlag.Reversed ? step : t), units);
-  }
-  return step == time - 1 ? y + floats(row, units) : 0;
+function outputAt(p: usize, y: usize, row: i32, step: i32, t: i32): usize {
+  const units = word(p, Recurrent.Units);
+  const flags = word(p, Recurrent.Flags);
+  y += floats(row, word(p, Recurrent.OutputRow));
+  if (flags & RecurrentFlag.Sequences) return y + floats(flags & RecurrentFlag.Reversed ? step : t, units);
+  return step == word(p, Recurrent.Time) - 1 ? y : 0;
 }
 
 export function recurrenceGrad(p: usize): void {
@@ -191,30 +246,45 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
   const products = packed + floats(padded, gates);
   const ownProducts = products + floats(padded, columns);
   const carry = ownProducts + (two ? floats(padded, columns) : 0);
-  const inner = carry + <usize>rows * state;
-  const dys = address(p, Recurrent.Source);
+  const carried = carry + <usize>rows * state;
+  const inner = carried + <usize>rows * state;
   const savedSteps = address(p, Recurrent.Saved);
   const target = address(p, Recurrent.Target);
   const inners = address(p, Recurrent.Inner);
+  const mask = address(p, Recurrent.Mask);
+  const drop = address(p, Recurrent.Dropout);
+  const initial = address(p, Recurrent.Initial);
+  const final = address(p, Recurrent.Final);
+  const states = cell == Cell.Lstm ? carried : 0;
+  // what a step hands down besides its products
+  const carries = two || cell == Cell.Gru || mask || final;
+  const statesRow = floats(states ? 2 : 1, units);
 
   memory.fill(products, 0, inner - products);
+  if (final) {
+    const outputRow = floats(1, word(p, Recurrent.OutputRow));
+    moveStates(final + <usize>row * outputRow, outputRow, false, rows, carry, states, state, units);
+  }
   for (let step = time - 1; step >= 0; step--) {
     const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
     for (let r = 0; r < rows; r++) {
       const at = (row + r) * time + t;
-      const dy = outputAt(dys, row + r, step, t, time, units, flags);
       const saved = savedSteps + <usize>at * <usize>arrays * state;
       const dz = target + floats(at, gates);
-      const sums = products + floats(r, columns);
-      const carried = carry + <usize>r * state;
-      if (cell == Cell.Lstm) lstmRowGrad(dy, sums, carried, saved, dz, units);
-      else if (cell == Cell.Simple) simpleRowGrad(dy, sums, saved, dz, units);
-      else if (two) gruCandidateRowGrad(dy, sums, carried, saved, dz, units);
-      else {
-        const mine = inner + floats(r, gates);
-        gruRowGrad(dy, sums, carried, saved, dz, mine, units);
-        if (inners) memory.copy(inners + floats(at, gates), mine, floats(1, gates));
-      }
+      const dh = products + floats(r, columns);
+      const mine = inner + floats(r, gates);
+      const offset = <usize>r * state;
+      const dy = outputAt(p, address(p, Recurrent.Source), row + r, step, t);
+      if (dy || carries) joinRow(dh, carry + offset, dy, units);
+      if (masked(mask, at)) {
+        copyUnits(dh, carry + offset, units);
+        memory.fill(dz, 0, floats(1, gates));
+        memory.fill(mine, 0, floats(1, gates));
+      } else if (cell == Cell.Lstm) lstmRowGrad(dh, carried + offset, saved, dz, units);
+      else if (cell == Cell.Simple) simpleRowGrad(dh, saved, dz, units);
+      else if (two) gruCandidateRowGrad(dh, carry + offset, saved, dz, units);
+      else gruRowGrad(dh, carry + offset, saved, dz, mine, units);
+      if (inners) memory.copy(inners + floats(at, gates), mine, floats(1, gates));
     }
     const first = target + floats(row * time + t, gates);
     const stride = floats(time, gates);
@@ -222,13 +292,24 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
       product(first + floats(2, units), stride, rows, units, packed, own, ownProducts, columns);
       for (let r = 0; r < rows; r++) {
         const at = (row + r) * time + t;
+        if (masked(mask, at)) continue;
         const saved = savedSteps + <usize>at * <usize>arrays * state;
         const dq = ownProducts + floats(r, columns);
         gruGatesRowGrad(dq, carry + <usize>r * state, saved, target + floats(at, gates), units);
       }
     }
-    if (step == 0) continue;
+    if (step == 0 && !initial) return;
     if (cell == Cell.Gru) product(inner, floats(1, gates), rows, gates, packed, kernel, products, columns);
     else product(first, stride, rows, joint, packed, kernel, products, columns);
+    if (!drop) continue;
+    for (let r = 0; r < rows; r++) {
+      if (masked(mask, (row + r) * time + t)) continue;
+      const scale = drop + floats(row + r, units);
+      scaleUnits(products + floats(r, columns), scale, units);
+      scaleUnits(carry + <usize>r * state, scale, units);
+    }
   }
+  for (let r = 0; r < rows; r++) joinRow(products + floats(r, columns), carry + <usize>r * state, 0, units);
+  for (let r = 0; r < rows; r++) copyUnits(products + floats(r, columns), carry + <usize>r * state, units);
+  moveStates(initial + <usize>row * statesRow, statesRow, true, rows, carry, states, state, units);
 }

@@ -1,48 +1,10 @@
 import { program } from '../clock';
 import { address, float, word } from '../fields';
-import { loadPart, storePart } from '../lanes';
+import { loadPart } from '../lanes';
 import { abs4 } from '../simd';
-import { Accumulate, NORM_CHUNK, Penalty, Program, SquaredNorm, SumRows } from '../tape';
+import { Accumulate, NORM_CHUNK, Penalty, Program, SquaredNorm } from '../tape';
 import { first, last, thread } from '../threads';
 import { penalized4 } from './optimizer';
-
-/** y [columns] = sum over the rows, in order. */
-export function sumRows(p: usize): void {
-  const rows = word(p, SumRows.Rows);
-  const columns = word(p, SumRows.Columns);
-  const stride = (<usize>columns) << 2;
-  const to = last(columns, 16);
-  let n = first(columns, 16);
-  for (; n + 16 <= to; n += 16) {
-    let x = address(p, SumRows.Source) + ((<usize>n) << 2);
-    let s0 = f32x4.splat(0);
-    let s1 = s0,
-      s2 = s0,
-      s3 = s0;
-    for (let r = rows; r > 0; r--, x += stride) {
-      s0 = f32x4.add(s0, v128.load(x));
-      s1 = f32x4.add(s1, v128.load(x, 16));
-      s2 = f32x4.add(s2, v128.load(x, 32));
-      s3 = f32x4.add(s3, v128.load(x, 48));
-    }
-    const y = address(p, SumRows.Target) + ((<usize>n) << 2);
-    v128.store(y, s0);
-    v128.store(y, s1, 16);
-    v128.store(y, s2, 32);
-    v128.store(y, s3, 48);
-  }
-  for (; n < to; n += 4) {
-    const width = min<i32>(4, to - n);
-    let x = address(p, SumRows.Source) + ((<usize>n) << 2);
-    let s = f32x4.splat(0);
-    for (let r = rows; r > 0; r--, x += stride) {
-      s = f32x4.add(s, width == 4 ? v128.load(x) : loadPart(x, width, f32x4.splat(0)));
-    }
-    const y = address(p, SumRows.Target) + ((<usize>n) << 2);
-    if (width == 4) v128.store(y, s);
-    else storePart(y, s, width);
-  }
-}
 
 function addTo(field: i32, value: f64): void {
   const q = program + ((<usize>field) << 2);

@@ -334,3 +334,191 @@ export function tiles4(
     c += cStride;
   }
 }
+
+/**
+ * Tiles of 8 columns whose rows of A lie where they are, in `count` runs of `length` floats, each of them as far (`runs`,
+ * bytes) from the row's beginning. `rows` holds for each row where it begins, from a, and where its sums go, from c. B
+ * is a panel whose first row is what the sums begin with. Packed operands are read faster (in Node 20 at 87 % instead of
+ * 77 %, in Node 24 97 and 95 %), but a 3 x 3 convolution of 16 channels to 16 in all reaches 70 % in this way, packed 61 %;
+ * of 64 to 64 both reach 76 % (Node 20).
+ */
+export function directTiles8(
+  rows: usize,
+  a: usize,
+  c: usize,
+  groups: i32,
+  runs: usize,
+  count: i32,
+  length: i32,
+  b: usize,
+): void {
+  if (ASC_FEATURE_RELAXED_SIMD) plainDirectTiles8(rows, a, c, groups, runs, count, length, b);
+  else steppedDirectTiles8(rows, a, c, groups, runs, count, length, b);
+}
+
+function steppedDirectTiles8(
+  rows: usize,
+  a: usize,
+  c: usize,
+  groups: i32,
+  runs: usize,
+  count: i32,
+  length: i32,
+  b: usize,
+): void {
+  const first = -length & 3;
+  const back = <usize>first << 2;
+  const bytes = <usize>(length + first) << 5;
+  const runEnd = runs + (<usize>count << 2);
+  for (; groups > 0; groups--, rows += 32) {
+    let b0: v128, b1: v128, x: v128;
+    let c00 = v128.load(b);
+    let c01 = v128.load(b, 16);
+    let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
+    let p = b + 32;
+    let run = runs;
+    do {
+      const offset = a + load<u32>(run) - back;
+      let a0 = offset + load<u32>(rows, 0);
+      let a1 = offset + load<u32>(rows, 8);
+      let a2 = offset + load<u32>(rows, 16);
+      let a3 = offset + load<u32>(rows, 24);
+      p -= <usize>first << 5;
+      const end = p + bytes;
+      let skip = first;
+      do {
+        if (skip < 1) {
+          b0 = v128.load(p, 0);
+          b1 = v128.load(p, 16);
+          x = v128.load32_splat(a3, 0);
+          c31 = madd(x, b1, c31);
+          c30 = madd(x, b0, c30);
+          x = v128.load32_splat(a2, 0);
+          c21 = madd(x, b1, c21);
+          c20 = madd(x, b0, c20);
+          x = v128.load32_splat(a1, 0);
+          c11 = madd(x, b1, c11);
+          c10 = madd(x, b0, c10);
+          x = v128.load32_splat(a0, 0);
+          c01 = madd(x, b1, c01);
+          c00 = madd(x, b0, c00);
+        }
+        if (skip < 2) {
+          b0 = v128.load(p, 32);
+          b1 = v128.load(p, 48);
+          x = v128.load32_splat(a3, 4);
+          c31 = madd(x, b1, c31);
+          c30 = madd(x, b0, c30);
+          x = v128.load32_splat(a2, 4);
+          c21 = madd(x, b1, c21);
+          c20 = madd(x, b0, c20);
+          x = v128.load32_splat(a1, 4);
+          c11 = madd(x, b1, c11);
+          c10 = madd(x, b0, c10);
+          x = v128.load32_splat(a0, 4);
+          c01 = madd(x, b1, c01);
+          c00 = madd(x, b0, c00);
+        }
+        if (skip < 3) {
+          b0 = v128.load(p, 64);
+          b1 = v128.load(p, 80);
+          x = v128.load32_splat(a3, 8);
+          c31 = madd(x, b1, c31);
+          c30 = madd(x, b0, c30);
+          x = v128.load32_splat(a2, 8);
+          c21 = madd(x, b1, c21);
+          c20 = madd(x, b0, c20);
+          x = v128.load32_splat(a1, 8);
+          c11 = madd(x, b1, c11);
+          c10 = madd(x, b0, c10);
+          x = v128.load32_splat(a0, 8);
+          c01 = madd(x, b1, c01);
+          c00 = madd(x, b0, c00);
+        }
+        if (skip < 4) {
+          b0 = v128.load(p, 96);
+          b1 = v128.load(p, 112);
+          x = v128.load32_splat(a0, 12);
+          c00 = madd(x, b0, c00);
+          c01 = madd(x, b1, c01);
+          x = v128.load32_splat(a1, 12);
+          c10 = madd(x, b0, c10);
+          c11 = madd(x, b1, c11);
+          x = v128.load32_splat(a2, 12);
+          c20 = madd(x, b0, c20);
+          c21 = madd(x, b1, c21);
+          x = v128.load32_splat(a3, 12);
+          c30 = madd(x, b0, c30);
+          c31 = madd(x, b1, c31);
+        }
+        a0 += 16;
+        a1 += 16;
+        a2 += 16;
+        a3 += 16;
+        p += 128;
+        skip = 0;
+      } while (p != end);
+      run += 4;
+    } while (run != runEnd);
+    store8(c + load<u32>(rows, 4), c00, c01);
+    store8(c + load<u32>(rows, 12), c10, c11);
+    store8(c + load<u32>(rows, 20), c20, c21);
+    store8(c + load<u32>(rows, 28), c30, c31);
+  }
+}
+
+function plainDirectTiles8(
+  rows: usize,
+  a: usize,
+  c: usize,
+  groups: i32,
+  runs: usize,
+  count: i32,
+  length: i32,
+  b: usize,
+): void {
+  const bytes = <usize>length << 5;
+  const runEnd = runs + (<usize>count << 2);
+  for (; groups > 0; groups--, rows += 32) {
+    let b0: v128, b1: v128, x: v128;
+    let c00 = v128.load(b);
+    let c01 = v128.load(b, 16);
+    let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
+    let p = b + 32;
+    let run = runs;
+    do {
+      const offset = a + load<u32>(run);
+      let a0 = offset + load<u32>(rows, 0);
+      let a1 = offset + load<u32>(rows, 8);
+      let a2 = offset + load<u32>(rows, 16);
+      let a3 = offset + load<u32>(rows, 24);
+      const end = p + bytes;
+      do {
+        b0 = v128.load(p);
+        b1 = v128.load(p, 16);
+        x = v128.load32_splat(a0);
+        c00 = madd(x, b0, c00);
+        c01 = madd(x, b1, c01);
+        a0 += 4;
+        x = v128.load32_splat(a1);
+        c10 = madd(x, b0, c10);
+        c11 = madd(x, b1, c11);
+        a1 += 4;
+        x = v128.load32_splat(a2);
+        c20 = madd(x, b0, c20);
+        c21 = madd(x, b1, c21);
+        a2 += 4;
+        x = v128.load32_splat(a3);
+        c30 = madd(x, b0, c30);
+        c31 = madd(x, b1, c31);
+        a3 += 4;
+        p += 32;
+      } while (p != end);
+      run += 4;
+    } while (run != runEnd);
+    store8(c + load<u32>(rows, 4), c00, c01);
+    store8(c + load<u32>(rows, 12), c10, c11);
+    store8(c + load<u32>(rows, 20), c20, c21);
+    store8(c + load<u32>(rows, 28), c30, c31);
+  }
+}

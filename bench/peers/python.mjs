@@ -23,8 +23,12 @@ function start(library) {
   };
 }
 
-/** @param {'torch' | 'numpy'} library @returns {import('../protocol.ts').SubjectModule} */
-export function python(library) {
+/**
+ * @param {'torch' | 'numpy'} library
+ * @param {{ double?: boolean }} [options] double: torch trains in float64
+ * @returns {import('../protocol.ts').SubjectModule}
+ */
+export function python(library, { double = false } = {}) {
   const ask = start(library);
   let ms = 0;
   const run = async (times) => {
@@ -35,6 +39,7 @@ export function python(library) {
       const { note } = await ask({
         open: 'step',
         spec,
+        double,
         x: encode(x),
         labels: encode(labels),
         weights: weights.map(({ data, shape }) => ({ data: encode(data), shape })),

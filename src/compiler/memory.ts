@@ -1,6 +1,6 @@
 import type { Call } from '../ops/rule.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
-import { readsOf, ruleOf, type Schedule } from './schedule.ts';
+import { readsOf, type Schedule } from './schedule.ts';
 
 /** Where everything lies: fixed addresses, or offsets into the program's own block of activations. */
 export interface MemoryPlan {
@@ -39,7 +39,7 @@ export function planMemory(
   const scratch = new Map<Call, Storage>();
 
   const origin = (tensor: Tensor): Tensor =>
-    ruleOf(tensor).emit === 'alias' && !fixed.has(tensor) ? origin(tensor.inputs[0]!) : tensor;
+    tensor.rule.emit === 'alias' && !fixed.has(tensor) ? origin(tensor.inputs[0]!) : tensor;
 
   const lastUse = new Map<Tensor, number>();
   calls.forEach((call, i) => {
@@ -65,7 +65,8 @@ export function planMemory(
       define(call.output, i);
     }
     if (call.second) define(call.second, i);
-    const bytes = threads * (ruleOf(call.tensor).workspace?.(call.tensor, batch) ?? 0);
+    if (call.third) define(call.third, i);
+    const bytes = threads * (call.tensor.rule.workspace?.(call.tensor, batch) ?? 0);
     if (bytes > 0) {
       const storage = { bytes, from: i, to: i, at: 0 };
       scratch.set(call, storage);
@@ -76,7 +77,7 @@ export function planMemory(
   /** The storage of the first input, when it dies here and the result fits exactly. */
   function inPlace(call: Call, i: number): Storage | undefined {
     const input = call.tensor.inputs[0];
-    if (!input || !ruleOf(call.tensor).inPlace || fixed.has(call.output)) return undefined;
+    if (!input || !call.tensor.rule.inPlace || fixed.has(call.output)) return undefined;
     const storage = storages.get(origin(input));
     const fits = storage?.bytes === sizeOf(call.output.shape, batch) * 4;
     return fits && storage.to === i ? storage : undefined;

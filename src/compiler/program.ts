@@ -1,6 +1,6 @@
 import { Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
-import { sizeOf, type Tensor } from '../ops/tensor.ts';
+import { isOp, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { type Encoder, encode, type Source } from './encode.ts';
 import { type MemoryPlan, planMemory } from './memory.ts';
@@ -60,12 +60,16 @@ export class Program {
     const { graph, roots, fixed, batch, slots, seed, betas } = options;
     if (slots > MAX_SLOTS) throw new Error(`at most ${MAX_SLOTS - 1} metrics`);
     this.#schedule = schedule(graph, roots);
-    this.#plan = planMemory(this.#schedule, batch, engine.threads, fixed, roots);
+    for (const { tensor } of this.#schedule.calls) {
+      if (tensor.rule.family) engine.load(tensor.rule.family);
+    }
     const allocate = (bytes: number): number => {
       const address = engine.arena.allocate(bytes);
       this.#allocations.push(address);
       return address;
     };
+    const places = new Map([...fixed, ...this.#constants(allocate)]);
+    this.#plan = planMemory(this.#schedule, batch, engine.threads, places, roots);
     this.#block = allocate(Field.Words * 4 + RECORD_BYTES);
     this.#records = allocate(RECORDS * RECORD_BYTES);
     this.#activations = allocate(this.#plan.bytes);
@@ -179,24 +183,36 @@ export class Program {
    * `check` says so and returns that instruction.
    */
   trace(check: (instruction: Instruction) => boolean): Instruction | undefined {
+    let found: Instruction | undefined;
+    this.each((instruction, _, run) => {
+      const { op } = instruction;
+      if (op === Op.Guard) return false;
+      if (op === Op.Accumulate || op === Op.Penalty) return true;
+      run();
+      if (check(instruction)) found = instruction;
+      return found === undefined;
+    });
+    return found;
+  }
+
+  /**
+   * Visits the instructions of the step at hand with their words; `run` does one, on all threads. The counters stay where
+   * they are. Ends when `visit` returns false.
+   */
+  each(visit: (instruction: Instruction, words: Int32Array, run: () => void) => boolean): void {
     const whole = this.#get(Field.Batches);
-    const encoded = this.epochStep < whole ? this.#tapes[0]! : this.#tapes.at(-1)!;
-    const { writer, address } = encoded;
+    const { writer, address } = this.epochStep < whole ? this.#tapes[0]! : this.#tapes.at(-1)!;
     const { arena, core } = this.engine;
     const last = writer.instructions.at(-1)!;
     const single = arena.allocate(4 * 64);
     try {
       for (const instruction of writer.instructions) {
-        const { op, start, length } = instruction;
-        if (op === Op.Accumulate || op === Op.Penalty) continue;
-        if (op === Op.Guard) break;
+        const { start, length } = instruction;
         const words = arena.i32(single, 64);
         words.set(arena.i32(address + start * 4, length));
         words[length] = arena.i32(address + (last.start + last.length) * 4, 1)[0]!;
-        core.execute(this.#block, single);
-        if (check(instruction)) return instruction;
+        if (!visit(instruction, words.subarray(0, length), () => core.execute(this.#block, single))) return;
       }
-      return undefined;
     } finally {
       arena.free(single);
     }
@@ -207,6 +223,19 @@ export class Program {
     for (const { address } of this.#tapes) arena.free(address);
     for (const address of this.#allocations) arena.free(address);
     if (this.#index) arena.free(this.#index);
+  }
+
+  /** Constants lie outside of the activations, written once. */
+  #constants(allocate: (bytes: number) => number): readonly (readonly [Tensor, number])[] {
+    const { arena } = this.engine;
+    return this.#schedule.sources.flatMap((tensor) => {
+      if (!isOp(tensor, 'constant')) return [];
+      const { values } = tensor.attributes;
+      const address = allocate(values.byteLength);
+      if (values instanceof Int32Array) arena.i32(address, values.length).set(values);
+      else arena.f32(address, values.length).set(values);
+      return [[tensor as unknown as Tensor, address] as const];
+    });
   }
 
   #encode(batch: number, { data, rows }: Walk): Encoded {

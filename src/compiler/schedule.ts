@@ -1,19 +1,13 @@
 import { Op } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { OpName } from '../ops/attributes.ts';
-import type { Call, OpRule } from '../ops/rule.ts';
-import { rules } from '../ops/rules.ts';
+import type { Call } from '../ops/rule.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 
 /** Kernel calls in an order that respects their inputs, with what each reads. */
 export interface Schedule {
   readonly calls: readonly Call[];
-  /** Inputs and parameters that the calls read. */
+  /** Inputs, parameters and constants that the calls read. */
   readonly sources: readonly Tensor[];
-}
-
-export function ruleOf(tensor: Tensor): OpRule<OpName> {
-  return rules[tensor.op] as OpRule<OpName>;
 }
 
 /** What a call reads, its epilogue included. */
@@ -49,17 +43,21 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   for (const tensor of tensors) {
     if (made.has(tensor)) continue;
     if (isOp(tensor, 'lossGradient') || isOp(tensor, 'secondResult')) {
-      made.get(tensor.inputs[0]!)!.second = tensor as unknown as Tensor;
+      const third = isOp(tensor, 'secondResult') && tensor.attributes.third;
+      made.get(tensor.inputs[0]!)![third ? 'third' : 'second'] = tensor as unknown as Tensor;
       continue;
     }
-    if (typeof ruleOf(tensor).emit !== 'function') continue;
+    if (typeof tensor.rule.emit !== 'function') continue;
     const call: Call = { tensor, output: tensor, epilogue: {} };
-    if (ruleOf(tensor).epilogue) fuse(call, only);
+    if (tensor.rule.epilogue) fuse(call, only);
     for (let t: Tensor | undefined = call.output; t && t !== tensor; t = t.inputs[0]) made.set(t, call);
     made.set(tensor, call);
     calls.push(call);
   }
-  return { calls, sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter') };
+  return {
+    calls,
+    sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter' || t.op === 'constant'),
+  };
 }
 
 function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
@@ -74,7 +72,8 @@ function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
       epilogue.activation = next;
       call.output = next as unknown as Tensor;
       return;
-    } else if (isOp(next, 'activationGrad') && !epilogue.bias && next.inputs[1] !== call.output) {
+    } else if (isOp(next, 'activationGrad') && !epilogue.bias && next.inputs[1]!.id < call.tensor.id) {
+      // its reference is there already: that of a block which is made again may come later
       epilogue.derivative = next;
       call.output = next as unknown as Tensor;
       return;
@@ -108,7 +107,6 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Affine]: 'scaling',
   [Op.Softmax]: 'softmax',
   [Op.SoftmaxGrad]: 'gradient of softmax',
-  [Op.SumRows]: 'gradient of the bias',
   [Op.MeanSquaredError]: 'mean squared error',
   [Op.BinaryCrossEntropy]: 'binary cross-entropy',
   [Op.SoftmaxCrossEntropy]: 'softmax cross-entropy',
@@ -138,4 +136,18 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.ScaleGrad]: 'gradient of gamma',
   [Op.Embedding]: 'embedding',
   [Op.EmbeddingGrad]: 'gradient of the embeddings',
+  [Op.Depthwise]: 'depthwise convolution',
+  [Op.DepthwiseFilter]: 'gradient of the depthwise kernel',
+  [Op.Pad]: 'padding',
+  [Op.Resample]: 'resampling',
+  [Op.AdaptiveMaximum]: 'adaptive maximum',
+  [Op.StepMask]: 'mask',
+  [Op.Attention]: 'attention',
+  [Op.AttentionGrad]: 'gradient of the attention',
+  [Op.Rotary]: 'rotary positions',
+  [Op.Cache]: 'key/value cache',
+  [Op.Reduce]: 'sum, mean or extreme of an axis',
+  [Op.Transpose]: 'transposition',
+  [Op.BatchedGemm]: 'matrix products',
+  [Op.Noise]: 'noise',
 };

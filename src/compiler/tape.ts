@@ -1,13 +1,15 @@
 import { Head, Op } from '../../assembly/tape.ts';
 import type { Span, Word } from '../ops/rule.ts';
 
-/** An instruction on a tape, for messages and for running it alone. */
+/** An instruction on a tape, for messages, and for running and measuring it alone. */
 export interface Instruction {
   readonly op: Op;
   readonly layer: string;
   /** Words of the tape. */
   readonly start: number;
   readonly length: number;
+  readonly reads: readonly Span[];
+  /** What it writes, scratch left out: that may hold anything. */
   readonly writes: readonly Span[];
 }
 
@@ -28,6 +30,7 @@ export class TapeWriter {
     length: number,
     reads: readonly Span[],
     writes: readonly Span[],
+    scratch?: Span,
   ): void {
     const start = this.#words.length;
     const conflict =
@@ -47,7 +50,8 @@ export class TapeWriter {
       if (value === undefined) throw new Error(`field ${field} of opcode ${op} was not given`);
       this.#words.push(typeof value === 'number' ? value : floatBits(value.f32));
     }
-    this.instructions.push({ op, layer: this.layer, start, length, writes });
+    const results = writes.filter((span) => span !== scratch);
+    this.instructions.push({ op, layer: this.layer, start, length, reads, writes: results });
   }
 
   /** The tape, ended. */

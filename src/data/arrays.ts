@@ -104,6 +104,11 @@ function toIntegers(
   return { data: integers, type: Type.I32, shape };
 }
 
+/** Numbers of any values, as they are; a single number has no dimensions. */
+export function toArray(value: unknown, what: string): ArrayData {
+  return Array.isArray(value) ? fromNested(value, what) : fromTyped(value, what);
+}
+
 function checkEmpty(shape: readonly number[], what: string): void {
   if (shape.length > 0 && shape.every((d) => d > 0)) return;
   throw new UsageError(`${what} is empty: shape [${shape.join(', ')}]; give at least one row`);

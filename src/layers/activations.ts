@@ -1,7 +1,7 @@
 import { Activation } from '../../assembly/tape.ts';
 import { knownKeys, named, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import { derivesFromInput } from '../ops/activations.ts';
+import { activationOps, derivesFromInput } from '../ops/activations.ts';
 import type { ActivationAttributes } from '../ops/attributes.ts';
 import type { Tracer } from '../ops/rule.ts';
 import type { Tensor } from '../ops/tensor.ts';
@@ -75,9 +75,9 @@ export function applyActivation(tracer: Tracer, x: Tensor, config: ActivationCon
   if (kind === 'softmax' || kind === 'logSoftmax') {
     if (x.shape.length < 2)
       throw new UsageError(`${config.name} needs at least one dimension besides the batch`);
-    return tracer.add('softmax', [x], { logarithm: kind === 'logSoftmax' });
+    return tracer.add(activationOps.softmax, [x], { logarithm: kind === 'logSoftmax' });
   }
-  return tracer.add('activation', [x], { kind, alpha: (option && config[option]) ?? 0 });
+  return tracer.add(activationOps.activation, [x], { kind, alpha: (option && config[option]) ?? 0 });
 }
 
 /** An activation inside a recurrent layer, which keeps what it gives and not what it gets. */

@@ -1,15 +1,9 @@
-import { integer, knownKeys } from '../checks.ts';
+import { integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { ConvolutionAttributes } from '../ops/attributes.ts';
-import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
-import {
-  biasAndActivation,
-  KERNEL_KEYS,
-  type KernelConfig,
-  type KernelOptions,
-  kernelAndBias,
-  kernelConfig,
-} from './kernel.ts';
+import { convolutionOps } from '../ops/convolution.ts';
+import { lastOf, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
+import { biasAndActivation, type KernelOptions, kernelConfig, kernelKeys, kernelsAndBias } from './kernel.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import {
@@ -35,7 +29,7 @@ export interface ConvolutionOptions extends LayerOptions, KernelOptions {
 
 type Kind = 'conv1d' | 'conv2d' | 'conv3d' | 'conv1dTranspose' | 'conv2dTranspose';
 
-const KEYS = ['name', 'strides', 'padding', 'dilationRate', 'groups', ...KERNEL_KEYS];
+const KEYS = ['name', 'strides', 'padding', 'dilationRate', 'groups', ...kernelKeys()];
 
 /**
  * Convolution over time, [batch, steps, channels] to [batch, new steps, filters]; kernel [size, channels / groups,
@@ -87,7 +81,7 @@ function convolutionLayer(
   return callable({
     type,
     name,
-    config: written({ filters, kernelSize: size, strides, padding, dilationRate, groups, ...kernel }),
+    config: written({ filters, kernelSize: size, strides, padding, dilationRate, groups, ...kernel.json }),
     parameters(shape, layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       const channels = lastOf(shape);
@@ -98,10 +92,10 @@ function convolutionLayer(
       const perGroup = channels / groups;
       // fans as Keras counts them: the field times the channels of the kernel's last two dimensions
       const fans = { fanIn: field * perGroup, fanOut: field * filters };
-      return kernelAndBias(kernel, { shape: [...size, perGroup, filters], ...fans }, filters);
+      return kernelsAndBias(kernel, [{ shape: [...size, perGroup, filters], ...fans }], filters);
     },
     call(x, { graph, parameters: [weights, bias] }) {
-      const y = graph.add('convolution', [x, weights!], geometry(x.shape, graph.layer));
+      const y = graph.add(convolutionOps.convolution, [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
   });
@@ -110,8 +104,18 @@ function convolutionLayer(
 export interface TransposedOptions extends LayerOptions, KernelOptions {
   /** Results for each step of the input. Default 1. */
   strides?: Sizes;
-  /** 'valid': (size - 1) · stride + kernel results; 'same': size · stride. Default 'valid'. */
+  /**
+   * 'valid': (size - 1) · stride + reach results (at least size · stride), reach being what the dilated kernel covers;
+   * 'same': size · stride. Default 'valid'.
+   */
   padding?: Padding;
+  /**
+   * Results more than the least that a convolution with these strides makes this input of, below the stride: (size - 1) ·
+   * stride + reach + outputPadding for 'valid', 2 · floor(reach / 2) fewer for 'same'. Default: the sizes of `padding`.
+   */
+  outputPadding?: number | readonly number[];
+  /** Distance between the taps of a window. Default 1. */
+  dilationRate?: Sizes;
 }
 
 /** Transposed convolution over time, [batch, steps, channels] to [batch, more steps, filters]; kernel [size, filters, channels]. */
@@ -144,38 +148,65 @@ function transposedLayer(
   options: TransposedOptions,
 ): CallableLayer {
   integer(filters, `${type}: filters`, 1);
-  knownKeys(options, ['name', 'strides', 'padding', ...KERNEL_KEYS], type);
+  knownKeys(options, ['name', 'strides', 'padding', 'outputPadding', 'dilationRate', ...kernelKeys()], type);
   const name = layerName(options, type);
   const size = sizesOption(kernelSize, dimensions, `${type}: kernelSize`);
   const strides = sizesOption(options.strides ?? 1, dimensions, `${type}: strides`);
+  const dilationRate = sizesOption(options.dilationRate ?? 1, dimensions, `${type}: dilationRate`);
   const padding = paddingOption(options.padding ?? 'valid', type);
-  const kernel: KernelConfig = kernelConfig(options, type);
-  const ones = strides.map(() => 1);
+  const outputPadding =
+    options.outputPadding === undefined
+      ? undefined
+      : sizesOption(options.outputPadding, dimensions, `${type}: outputPadding`, 0);
+  if (outputPadding?.some((more, i) => more >= strides[i]!)) {
+    throw new UsageError(
+      `${type}: outputPadding must be below the strides ${show(strides)}, got ${show(outputPadding)}`,
+    );
+  }
+  const kernel = kernelConfig(options, type);
+  const reach = size.map((taps, i) => (taps - 1) * dilationRate[i]! + 1);
 
-  /** Of the convolution whose image this layer makes. */
+  /** Results of a dimension of d steps. */
+  const resultSize = (d: number, i: number): number => {
+    const [stride, more] = [strides[i]!, outputPadding?.[i]];
+    if (more === undefined)
+      return padding === 'same' ? d * stride : (d - 1) * stride + Math.max(reach[i]!, stride);
+    const cut = padding === 'same' ? 2 * Math.floor(reach[i]! / 2) : 0;
+    return (d - 1) * stride + reach[i]! - cut + more;
+  };
+
+  /** Of the convolution whose image this layer makes; what the windows cover more than the image is split evenly. */
   const geometry = (x: Shape, layer: string): ConvolutionAttributes => {
-    const image = x
-      .slice(1, -1)
-      .map((d, i) =>
-        padding === 'same' ? d * strides[i]! : (d - 1) * strides[i]! + Math.max(size[i]!, strides[i]!),
-      );
-    const of = windows([-1, ...image, filters], size, strides, ones, padding, layer);
-    return { ...of, dilations: triple(ones, 1), groups: 1 };
+    const grid = x.slice(1, -1);
+    const image = grid.map(resultSize);
+    if (image.some((d) => d < 1)) {
+      throw new UsageError(`layer '${layer}': nothing is left of its input ${showShape(x)}`);
+    }
+    const before = grid.map((d, i) =>
+      padding === 'same' ? Math.floor(Math.max((d - 1) * strides[i]! + reach[i]! - image[i]!, 0) / 2) : 0,
+    );
+    return {
+      ...{ taps: triple(size, 1), strides: triple(strides, 1), dilations: triple(dilationRate, 1) },
+      ...{ image: triple(image, 1), grid: triple(grid, 1), before: triple(before, 0), groups: 1 },
+    };
   };
 
   return callable({
     type,
     name,
-    config: written({ filters, kernelSize: size, strides, padding, ...kernel }),
+    config: written({
+      ...{ filters, kernelSize: size, strides, padding, outputPadding, dilationRate },
+      ...kernel.json,
+    }),
     parameters(shape, layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       const channels = lastOf(shape);
       const field = size.reduce((a, b) => a * b, 1);
       const fans = { fanIn: field * filters, fanOut: field * channels };
-      return kernelAndBias(kernel, { shape: [...size, filters, channels], ...fans }, filters);
+      return kernelsAndBias(kernel, [{ shape: [...size, filters, channels], ...fans }], filters);
     },
     call(x, { graph, parameters: [weights, bias] }) {
-      const y = graph.add('convolutionInput', [x, weights!], geometry(x.shape, graph.layer));
+      const y = graph.add(convolutionOps.convolutionInput, [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
   });

@@ -1,5 +1,8 @@
 import { flag, integer, knownKeys } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import { embeddingOps } from '../ops/embedding.ts';
+import { maskOps } from '../ops/mask.ts';
+import { showShape, type Tensor } from '../ops/tensor.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
@@ -10,11 +13,13 @@ export interface EmbeddingOptions extends LayerOptions {
   embeddingsInitializer?: InitializerLike;
   /** Penalty on the table, part of the reported loss. Default: none. */
   embeddingsRegularizer?: Regularizer;
+  /** True: 0 stands for no entry; layers that take masks leave its steps out. For x [batch, time]. Default false. */
+  maskZero?: boolean;
   /** False: training leaves the table as it is. Default true. */
   trainable?: boolean;
 }
 
-const keys = ['name', 'embeddingsInitializer', 'embeddingsRegularizer', 'trainable'];
+const keys = ['name', 'embeddingsInitializer', 'embeddingsRegularizer', 'maskZero', 'trainable'];
 
 /**
  * A vector for each integer: x [batch, …] of integers from 0 to inputDim - 1, embeddings [inputDim, outputDim],
@@ -33,6 +38,7 @@ export function embedding(
   integer(outputDim, `${what}: outputDim`, 1);
   knownKeys(options, keys, what);
   const trainable = flag(options.trainable ?? true, `${what}: trainable`);
+  const maskZero = flag(options.maskZero ?? false, `${what}: maskZero`);
   const embeddingsInitializer = initializerConfig(
     options.embeddingsInitializer ?? 'randomUniform',
     `${what}: embeddingsInitializer`,
@@ -44,7 +50,14 @@ export function embedding(
   return callable({
     type: what,
     name: layerName(options, what),
-    config: written({ inputDim, outputDim, embeddingsInitializer, embeddingsRegularizer, trainable }),
+    config: written({
+      inputDim,
+      outputDim,
+      embeddingsInitializer,
+      embeddingsRegularizer,
+      maskZero,
+      trainable,
+    }),
     indices: inputDim,
     parameters: () => [
       {
@@ -65,7 +78,16 @@ export function embedding(
             'make it the first layer of the model',
         );
       }
-      return graph.add('embedding', [x, table!], {});
+      const y: Tensor = graph.add(embeddingOps.embedding, [x, table!], {});
+      if (maskZero) {
+        if (x.shape.length !== 2) {
+          throw new UsageError(
+            `layer '${graph.layer}': maskZero needs integers of shape [batch, time], got ${showShape(x.shape)}`,
+          );
+        }
+        graph.masks.set(y, graph.add(maskOps.stepMask, [x], { value: 0 }));
+      }
+      return y;
     },
   });
 }

@@ -1,5 +1,6 @@
 import { flag } from '../checks.ts';
 import type { Graph } from '../graph/graph.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
@@ -7,93 +8,116 @@ import {
   activationConfig,
   applyActivation,
 } from './activations.ts';
-import { type InitializerConfig, type InitializerLike, initializerConfig } from './initializers.ts';
+import {
+  type Fans,
+  type InitializerConfig,
+  type InitializerLike,
+  initializerConfig,
+} from './initializers.ts';
 import type { ParameterSpec } from './layer.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 
-/** Options of every layer with a kernel and a bias. */
-export interface KernelOptions {
+/** Options of every layer that adds a bias and applies an activation. */
+export interface BiasOptions {
   /** Default 'linear'. */
   activation?: ActivationLike;
   /** Default true. */
   useBias?: boolean;
-  /** Default 'glorotUniform'. */
-  kernelInitializer?: InitializerLike;
   /** Default 'zeros'. */
   biasInitializer?: InitializerLike;
-  /** Default: none. */
-  kernelRegularizer?: Regularizer;
-  /** Default: none. */
+  /** Penalty on the bias. Default: none. */
   biasRegularizer?: Regularizer;
   /** False: training leaves the parameters as they are. Default true. */
   trainable?: boolean;
 }
 
-export const KERNEL_KEYS: readonly (keyof KernelOptions)[] = [
-  'activation',
-  'useBias',
-  'kernelInitializer',
-  'biasInitializer',
-  'kernelRegularizer',
-  'biasRegularizer',
-  'trainable',
-];
+/** Options of every layer with a kernel and a bias. */
+export interface KernelOptions extends BiasOptions {
+  /** Default 'glorotUniform'. */
+  kernelInitializer?: InitializerLike;
+  /** Penalty on the kernel, part of the reported loss. Default: none. */
+  kernelRegularizer?: Regularizer;
+}
+
+/** What options call the kernels of a layer. */
+type KernelName = 'kernel' | 'depthwise' | 'pointwise';
+
+type ArrayOptions = {
+  readonly [K in `${KernelName | 'bias'}Initializer`]?: InitializerLike;
+} & { readonly [K in `${KernelName | 'bias'}Regularizer`]?: Regularizer };
+
+interface ArrayConfig {
+  readonly initializer: InitializerConfig;
+  readonly regularizer: Regularizer | undefined;
+}
 
 /** The options, checked and complete. */
 export interface KernelConfig {
   readonly activation: ActivationConfig;
   readonly useBias: boolean;
-  readonly kernelInitializer: InitializerConfig;
-  readonly biasInitializer: InitializerConfig;
-  readonly kernelRegularizer: Regularizer | undefined;
-  readonly biasRegularizer: Regularizer | undefined;
+  readonly kernels: readonly ArrayConfig[];
+  readonly bias: ArrayConfig;
   readonly trainable: boolean;
+  /** As they are written to a file. */
+  readonly json: Readonly<Record<string, unknown>>;
 }
 
-export function kernelConfig(options: KernelOptions, what: string): KernelConfig {
-  const penalty = (key: 'kernelRegularizer' | 'biasRegularizer'): Regularizer | undefined =>
-    options[key] === undefined ? undefined : regularizer(options[key], `${what}: ${key}`);
-  return {
-    activation: activationConfig(options.activation ?? 'linear', `${what}: activation`),
-    useBias: flag(options.useBias ?? true, `${what}: useBias`),
-    kernelInitializer: initializerConfig(
-      options.kernelInitializer ?? 'glorotUniform',
-      `${what}: kernelInitializer`,
-    ),
-    biasInitializer: initializerConfig(options.biasInitializer ?? 'zeros', `${what}: biasInitializer`),
-    kernelRegularizer: penalty('kernelRegularizer'),
-    biasRegularizer: penalty('biasRegularizer'),
-    trainable: flag(options.trainable ?? true, `${what}: trainable`),
+/** The keys that a layer with such kernels takes. */
+export function kernelKeys(names: readonly KernelName[] = ['kernel']): readonly string[] {
+  const arrays = [...names, 'bias'].flatMap((name) => [`${name}Initializer`, `${name}Regularizer`]);
+  return ['activation', 'useBias', ...arrays, 'trainable'];
+}
+
+export function kernelConfig(
+  options: BiasOptions & ArrayOptions,
+  what: string,
+  names: readonly KernelName[] = ['kernel'],
+): KernelConfig {
+  const array = (name: KernelName | 'bias'): ArrayConfig => {
+    const [initializer, penalty] = [`${name}Initializer`, `${name}Regularizer`] as const;
+    const fallback = name === 'bias' ? 'zeros' : 'glorotUniform';
+    return {
+      initializer: initializerConfig(options[initializer] ?? fallback, `${what}: ${initializer}`),
+      regularizer:
+        options[penalty] === undefined ? undefined : regularizer(options[penalty], `${what}: ${penalty}`),
+    };
   };
+  const activation = activationConfig(options.activation ?? 'linear', what);
+  const useBias = flag(options.useBias ?? true, `${what}: useBias`);
+  const kernels = names.map(array);
+  const bias = array('bias');
+  const trainable = flag(options.trainable ?? true, `${what}: trainable`);
+  const arrays = [...kernels, bias];
+  const all = [...names, 'bias'];
+  const json = {
+    ...{ activation, useBias },
+    ...Object.fromEntries(all.map((name, i) => [`${name}Initializer`, arrays[i]!.initializer])),
+    ...Object.fromEntries(all.map((name, i) => [`${name}Regularizer`, arrays[i]!.regularizer])),
+    trainable,
+  };
+  return { activation, useBias, kernels, bias, trainable, json };
 }
 
-/** Specs of a kernel of `shape` and, unless switched off, of a bias [units]. */
-export function kernelAndBias(
-  config: KernelConfig,
-  kernel: { shape: readonly number[]; fanIn: number; fanOut: number },
+interface KernelShape extends Fans {
+  /** Default 'kernel'. */
+  readonly name?: string;
+  readonly learningRateScale?: number;
+}
+
+/** Specs of the kernels and, unless switched off, of a bias [units], whose fans are those of the first kernel. */
+export function kernelsAndBias(
+  { kernels, bias, useBias, trainable }: KernelConfig,
+  shapes: readonly [KernelShape, ...KernelShape[]],
   units: number,
+  biasScale = 1,
 ): readonly ParameterSpec[] {
-  const common = {
-    fanIn: kernel.fanIn,
-    fanOut: kernel.fanOut,
-    trainable: config.trainable,
-    learningRateScale: 1,
-  };
-  const first = {
-    ...common,
-    name: 'kernel',
-    shape: kernel.shape,
-    initializer: config.kernelInitializer,
-    regularizer: config.kernelRegularizer,
-  };
-  const second = {
-    ...common,
-    name: 'bias',
-    shape: [units],
-    initializer: config.biasInitializer,
-    regularizer: config.biasRegularizer,
-  };
-  return config.useBias ? [first, second] : [first];
+  const specs = shapes.map((shape, i) => ({
+    ...{ name: 'kernel', learningRateScale: 1, trainable },
+    ...shape,
+    ...kernels[i]!,
+  }));
+  const second = { ...specs[0]!, name: 'bias', shape: [units], ...bias, learningRateScale: biasScale };
+  return useBias ? [...specs, second] : specs;
 }
 
 /** + bias, then the activation. */
@@ -103,6 +127,6 @@ export function biasAndActivation(
   bias: Tensor | undefined,
   config: KernelConfig,
 ): Tensor {
-  const sum: Tensor = bias ? graph.add('biasAdd', [y, bias], {}) : y;
+  const sum: Tensor = bias ? graph.add(elementwiseOps.biasAdd, [y, bias], {}) : y;
   return applyActivation(graph, sum, config.activation);
 }

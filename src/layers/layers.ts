@@ -1,5 +1,8 @@
-import { dimensions, flag, integer, knownKeys, named, number, show } from '../checks.ts';
+import { dimensions, integer, knownKeys, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
+import { matmulOps } from '../ops/matmul.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { lastOf, showShape, type Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
@@ -8,75 +11,50 @@ import {
   applyActivation,
 } from './activations.ts';
 import {
-  type ConvolutionOptions,
-  conv1d,
-  conv1dTranspose,
-  conv2d,
-  conv2dTranspose,
-  conv3d,
-  type TransposedOptions,
-} from './convolution.ts';
-import { type EmbeddingOptions, embedding } from './embedding.ts';
-import { type InitializerLike, initializerConfig } from './initializers.ts';
+  adaptiveAveragePooling1d,
+  adaptiveAveragePooling2d,
+  adaptiveAveragePooling3d,
+  adaptiveMaxPooling1d,
+  adaptiveMaxPooling2d,
+  adaptiveMaxPooling3d,
+} from './adaptive.ts';
+import { type BidirectionalOptions, bidirectional } from './bidirectional.ts';
+import { conv1d, conv1dTranspose, conv2d, conv2dTranspose, conv3d } from './convolution.ts';
+import { type CustomLayers, customFromConfig, unknownLayer } from './custom.ts';
+import { depthwiseConv1d, depthwiseConv2d, separableConv1d, separableConv2d } from './depthwise.ts';
+import { embedding } from './embedding.ts';
+import { biasAndActivation, type KernelOptions, kernelConfig, kernelKeys, kernelsAndBias } from './kernel.ts';
 import type { Layer } from './layer.ts';
+import { masking } from './masking.ts';
 import {
-  type BatchNormalizationOptions,
+  alphaDropout,
+  gaussianDropout,
+  gaussianNoise,
+  spatialDropout1d,
+  spatialDropout2d,
+  spatialDropout3d,
+} from './noise.ts';
+import {
   batchNormalization,
-  type GroupNormalizationOptions,
   groupNormalization,
   instanceNormalization,
   layerNormalization,
-  type NormalizationOptions,
-  type RmsNormalizationOptions,
   rmsNormalization,
 } from './normalization.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import * as pooling from './pooling.ts';
-import {
-  type GruOptions,
-  gru,
-  type LstmOptions,
-  lstm,
-  type SimpleRnnOptions,
-  simpleRnn,
-} from './recurrent.ts';
-import { type Regularizer, regularizer } from './regularizers.ts';
+import { positionEmbedding, sinePositionEncoding } from './positions.ts';
+import { permute, prelu, repeatVector } from './rearrange.ts';
+import { gru, lstm, simpleRnn } from './recurrent.ts';
+import * as resizing from './resizing.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
-import type { Sizes } from './windows.ts';
 
-export interface DenseOptions extends LayerOptions {
-  /** Default 'linear'. */
-  activation?: ActivationLike;
-  /** Default true. */
-  useBias?: boolean;
-  /** Of the kernel [in, units]. Default 'glorotUniform'. */
-  kernelInitializer?: InitializerLike;
-  /** Of the bias [units]. Default 'zeros'. */
-  biasInitializer?: InitializerLike;
-  /** Penalty on the kernel, part of the reported loss. Default: none. */
-  kernelRegularizer?: Regularizer;
-  /** Penalty on the bias. Default: none. */
-  biasRegularizer?: Regularizer;
+export interface DenseOptions extends LayerOptions, KernelOptions {
   /** Multiplies the learning rate of the kernel, at least 0. Default 1. */
   kernelLearningRateScale?: number;
   /** Multiplies the learning rate of the bias, at least 0. Default 1. */
   biasLearningRateScale?: number;
-  /** False: training leaves the parameters as they are. Default true. */
-  trainable?: boolean;
 }
-
-const denseKeys = [
-  'name',
-  'activation',
-  'useBias',
-  'kernelInitializer',
-  'biasInitializer',
-  'kernelRegularizer',
-  'biasRegularizer',
-  'kernelLearningRateScale',
-  'biasLearningRateScale',
-  'trainable',
-];
 
 /**
  * Fully connected: y = f(x · kernel + bias), over the last axis: x [batch, …, in], kernel [in, units], bias [units],
@@ -87,38 +65,22 @@ const denseKeys = [
 export function dense(units: number, options: DenseOptions = {}): CallableLayer {
   const what = 'dense';
   integer(units, `${what}: units`, 1);
-  knownKeys(options, denseKeys, what);
+  const scales = ['kernelLearningRateScale', 'biasLearningRateScale'] as const;
+  knownKeys(options, ['name', ...kernelKeys(), ...scales], what);
   const name = layerName(options, what);
-  const activation = activationConfig(options.activation ?? 'linear', what);
-  const useBias = flag(options.useBias ?? true, `${what}: useBias`);
-  const trainable = flag(options.trainable ?? true, `${what}: trainable`);
-  const kernelInitializer = initializerConfig(
-    options.kernelInitializer ?? 'glorotUniform',
-    `${what}: kernelInitializer`,
-  );
-  const biasInitializer = initializerConfig(options.biasInitializer ?? 'zeros', `${what}: biasInitializer`);
-  const penalty = (key: 'kernelRegularizer' | 'biasRegularizer'): Regularizer | undefined =>
-    options[key] === undefined ? undefined : regularizer(options[key], `${what}: ${key}`);
-  const kernelRegularizer = penalty('kernelRegularizer');
-  const biasRegularizer = penalty('biasRegularizer');
-  const scale = (key: 'kernelLearningRateScale' | 'biasLearningRateScale'): number =>
-    number(options[key] ?? 1, `${what}: ${key}`, { min: 0 });
-  const kernelLearningRateScale = scale('kernelLearningRateScale');
-  const biasLearningRateScale = scale('biasLearningRateScale');
+  const kernel = kernelConfig(options, what);
+  const [kernelScale, biasScale] = scales.map((key) =>
+    number(options[key] ?? 1, `${what}: ${key}`, { min: 0 }),
+  ) as [number, number];
   return callable({
     type: 'dense',
+    passesMask: true,
     name,
     config: written({
       units,
-      activation,
-      useBias,
-      kernelInitializer,
-      biasInitializer,
-      kernelRegularizer,
-      biasRegularizer,
-      kernelLearningRateScale,
-      biasLearningRateScale,
-      trainable,
+      ...kernel.json,
+      kernelLearningRateScale: kernelScale,
+      biasLearningRateScale: biasScale,
     }),
     parameters(shape, layer) {
       if (shape.length === 0) {
@@ -128,29 +90,12 @@ export function dense(units: number, options: DenseOptions = {}): CallableLayer 
         );
       }
       const fanIn = lastOf(shape);
-      const common = { fanIn, fanOut: units, trainable };
-      const kernel = {
-        ...common,
-        name: 'kernel',
-        shape: [fanIn, units],
-        initializer: kernelInitializer,
-        regularizer: kernelRegularizer,
-        learningRateScale: kernelLearningRateScale,
-      };
-      const bias = {
-        ...common,
-        name: 'bias',
-        shape: [units],
-        initializer: biasInitializer,
-        regularizer: biasRegularizer,
-        learningRateScale: biasLearningRateScale,
-      };
-      return useBias ? [kernel, bias] : [kernel];
+      const sizes = { shape: [fanIn, units], fanIn, fanOut: units, learningRateScale: kernelScale };
+      return kernelsAndBias(kernel, [sizes], units, biasScale);
     },
-    call(x, { graph, parameters: [kernel, bias] }) {
-      let y: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
-      if (bias) y = graph.add('biasAdd', [y, bias], {});
-      return applyActivation(graph, y, activation);
+    call(x, { graph, parameters: [weights, bias] }) {
+      const y = graph.add(matmulOps.matmul, [x, weights!], { transposeA: false, transposeB: false });
+      return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
   });
 }
@@ -165,6 +110,7 @@ export function activation(kind: ActivationLike, options: LayerOptions = {}): Ca
   const config: ActivationConfig = activationConfig(kind, 'activation');
   return callable({
     type: 'activation',
+    passesMask: true,
     name: layerName(options, 'activation'),
     config: { activation: config },
     parameters: () => [],
@@ -183,11 +129,12 @@ export function dropout(rate: number, options: LayerOptions = {}): CallableLayer
   number(rate, 'dropout: rate', { min: 0, below: 1 });
   return callable({
     type: 'dropout',
+    passesMask: true,
     name: layerName(options, 'dropout'),
     config: { rate },
     parameters: () => [],
     call: (x, { graph, training, stream }) =>
-      training && rate > 0 ? graph.add('dropout', [x], { rate, stream }) : x,
+      training && rate > 0 ? graph.add(elementwiseOps.dropout, [x], { rate, stream }) : x,
   });
 }
 
@@ -201,7 +148,7 @@ export function flatten(options: LayerOptions = {}): CallableLayer {
     parameters: () => [],
     call: (x, { graph }) => {
       const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
-      return x.shape.length === 2 ? x : graph.add('reshape', [x], { shape: [size] });
+      return x.shape.length === 2 ? x : graph.add(sourceOps.reshape, [x], { shape: [size] });
     },
   });
 }
@@ -230,7 +177,7 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): C
             `they do not fill the shape [batch, ${shape.join(', ')}]`,
         );
       }
-      return graph.add('reshape', [x], { shape: complete });
+      return graph.add(sourceOps.reshape, [x], { shape: complete });
     },
   });
 }
@@ -245,53 +192,93 @@ export function rescaling(scale: number, options: LayerOptions & { offset?: numb
   const offset = number(options.offset ?? 0, 'rescaling: offset');
   return callable({
     type: 'rescaling',
+    passesMask: true,
     name: layerName(options, 'rescaling'),
     config: { scale, offset },
     parameters: () => [],
-    call: (x, { graph }) => graph.add('affine', [x], { scale, offset }),
+    call: (x, { graph }) => graph.add(elementwiseOps.affine, [x], { scale, offset }),
   });
 }
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** How each type of layer is made again from a file. Options are checked by the functions themselves. */
-const types: { readonly [type: string]: (config: Config) => Layer } = {
-  dense: ({ units, ...options }) => dense(units as number, options as DenseOptions),
-  activation: ({ activation: kind, ...options }) =>
-    activation(kind as ActivationLike, options as LayerOptions),
-  dropout: ({ rate, ...options }) => dropout(rate as number, options as LayerOptions),
-  flatten: (options) => flatten(options as LayerOptions),
-  reshape: ({ shape, ...options }) => reshape(shape as number[], options as LayerOptions),
-  rescaling: ({ scale, ...options }) =>
-    rescaling(scale as number, options as LayerOptions & { offset?: number }),
-  conv1d: ({ filters, kernelSize, ...options }) =>
-    conv1d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
-  conv2d: ({ filters, kernelSize, ...options }) =>
-    conv2d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
-  conv3d: ({ filters, kernelSize, ...options }) =>
-    conv3d(filters as number, kernelSize as Sizes, options as ConvolutionOptions),
-  conv1dTranspose: ({ filters, kernelSize, ...options }) =>
-    conv1dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
-  conv2dTranspose: ({ filters, kernelSize, ...options }) =>
-    conv2dTranspose(filters as number, kernelSize as Sizes, options as TransposedOptions),
-  ...pooling,
-  lstm: ({ units, ...options }) => lstm(units as number, options as LstmOptions),
-  gru: ({ units, ...options }) => gru(units as number, options as GruOptions),
-  simpleRnn: ({ units, ...options }) => simpleRnn(units as number, options as SimpleRnnOptions),
-  layerNormalization: (options) => layerNormalization(options as NormalizationOptions),
-  rmsNormalization: (options) => rmsNormalization(options as RmsNormalizationOptions),
-  batchNormalization: (options) => batchNormalization(options as BatchNormalizationOptions),
-  groupNormalization: (options) => groupNormalization(options as GroupNormalizationOptions),
-  instanceNormalization: (options) => instanceNormalization(options as NormalizationOptions),
-  embedding: ({ inputDim, outputDim, ...options }) =>
-    embedding(inputDim as number, outputDim as number, options as EmbeddingOptions),
-};
+/** Calls a layer function with the entries `names` of a config in front, and the others as its options. */
+function from(make: (...values: never[]) => Layer, ...names: readonly string[]): (config: Config) => Layer {
+  return (config) => {
+    const options = Object.fromEntries(Object.entries(config).filter(([key]) => !names.includes(key)));
+    return (make as (...values: unknown[]) => Layer)(...names.map((name) => config[name]), options);
+  };
+}
+
+/**
+ * How each type of layer is made again from a file. Options are checked by the functions themselves;
+ * test/layers/types.test.ts does not compile where one is missing. A function, so that a page that loads no model has only
+ * the layers that it uses.
+ */
+export const types = () =>
+  ({
+    dense: from(dense, 'units'),
+    activation: from(activation, 'activation'),
+    dropout: from(dropout, 'rate'),
+    flatten: from(flatten),
+    reshape: from(reshape, 'shape'),
+    rescaling: from(rescaling, 'scale'),
+    conv1d: from(conv1d, 'filters', 'kernelSize'),
+    conv2d: from(conv2d, 'filters', 'kernelSize'),
+    conv3d: from(conv3d, 'filters', 'kernelSize'),
+    conv1dTranspose: from(conv1dTranspose, 'filters', 'kernelSize'),
+    conv2dTranspose: from(conv2dTranspose, 'filters', 'kernelSize'),
+    ...pooling,
+    lstm: from(lstm, 'units'),
+    gru: from(gru, 'units'),
+    simpleRnn: from(simpleRnn, 'units'),
+    layerNormalization: from(layerNormalization),
+    rmsNormalization: from(rmsNormalization),
+    batchNormalization: from(batchNormalization),
+    groupNormalization: from(groupNormalization),
+    instanceNormalization: from(instanceNormalization),
+    embedding: from(embedding, 'inputDim', 'outputDim'),
+    depthwiseConv1d: from(depthwiseConv1d, 'kernelSize'),
+    depthwiseConv2d: from(depthwiseConv2d, 'kernelSize'),
+    separableConv1d: from(separableConv1d, 'filters', 'kernelSize'),
+    separableConv2d: from(separableConv2d, 'filters', 'kernelSize'),
+    ...resizing,
+    adaptiveAveragePooling1d: from(adaptiveAveragePooling1d, 'outputSize'),
+    adaptiveAveragePooling2d: from(adaptiveAveragePooling2d, 'outputSize'),
+    adaptiveAveragePooling3d: from(adaptiveAveragePooling3d, 'outputSize'),
+    adaptiveMaxPooling1d: from(adaptiveMaxPooling1d, 'outputSize'),
+    adaptiveMaxPooling2d: from(adaptiveMaxPooling2d, 'outputSize'),
+    adaptiveMaxPooling3d: from(adaptiveMaxPooling3d, 'outputSize'),
+    masking: from(masking, 'maskValue'),
+    positionEmbedding: from(positionEmbedding),
+    sinePositionEncoding: from(sinePositionEncoding),
+    permute: from(permute, 'dims'),
+    repeatVector: from(repeatVector, 'n'),
+    prelu: from(prelu),
+    bidirectional: ({ layer, ...options }: Config) =>
+      bidirectional(layerFromConfig(layer), options as BidirectionalOptions),
+    spatialDropout1d: from(spatialDropout1d, 'rate'),
+    spatialDropout2d: from(spatialDropout2d, 'rate'),
+    spatialDropout3d: from(spatialDropout3d, 'rate'),
+    gaussianNoise: from(gaussianNoise, 'stddev'),
+    gaussianDropout: from(gaussianDropout, 'rate'),
+    alphaDropout: from(alphaDropout, 'rate'),
+  }) satisfies { readonly [type: string]: (config: Config) => Layer };
 
 /** Makes a layer from `{ type, name, ...config }`. */
 export function layerFromConfig(value: unknown): Layer {
+  return loadedLayer(value, {});
+}
+
+/** The same, one of the library's or of `custom`. */
+export function loadedLayer(value: unknown, custom: CustomLayers): Layer {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(`a layer must be an object, got ${show(value)}`);
   }
   const { type, ...config } = value as Config;
-  return named(types, type, 'layer type')(config);
+  const own = customFromConfig(type, config, custom);
+  if (own) return own;
+  const table: { readonly [type: string]: (config: Config) => Layer } = types();
+  if (typeof type !== 'string' || !Object.hasOwn(table, type)) throw unknownLayer(type, Object.keys(table));
+  return table[type]!(config);
 }

@@ -2,6 +2,9 @@ import { BinaryKind } from '../../assembly/tape.ts';
 import { integer, knownKeys } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { arithmeticOps } from '../ops/arithmetic.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
+import { mergeOps } from '../ops/merge.ts';
 import { sameShape, showShape, type Tensor } from '../ops/tensor.ts';
 import type { MergeLayer } from './layer.ts';
 import { type LayerOptions, layerName } from './options.ts';
@@ -11,7 +14,7 @@ const MANY = Number.MAX_SAFE_INTEGER;
 
 type Step = (graph: Graph, a: Tensor, b: Tensor) => Tensor;
 
-const sum: Step = (graph, a, b) => graph.add('binary', [a, b], { kind: BinaryKind.Add });
+const sum: Step = (graph, a, b) => graph.add(arithmeticOps.binary, [a, b], { kind: BinaryKind.Add });
 
 /** From the first input to the last, two at a time, elementwise. */
 function fold(
@@ -27,6 +30,7 @@ function fold(
     config: {},
     least: 2,
     most: MANY,
+    passesMask: true,
     merge: (inputs, graph) => {
       const [head, ...rest] = inputs as [Tensor, ...Tensor[]];
       for (const { shape } of rest) {
@@ -49,14 +53,14 @@ export function add(options: LayerOptions = {}): CallableMerge {
 /** y = a · b · …, elementwise; all inputs have one shape. */
 export function multiply(options: LayerOptions = {}): CallableMerge {
   return fold('multiply', options, (graph, a, b) =>
-    graph.add('binary', [a, b], { kind: BinaryKind.Multiply }),
+    graph.add(arithmeticOps.binary, [a, b], { kind: BinaryKind.Multiply }),
   );
 }
 
 /** The mean of its inputs, elementwise; all have one shape. */
 export function average(options: LayerOptions = {}): CallableMerge {
   return fold('average', options, sum, (graph, y, count) =>
-    graph.add('affine', [y], { scale: 1 / count, offset: 0 }),
+    graph.add(elementwiseOps.affine, [y], { scale: 1 / count, offset: 0 }),
   );
 }
 
@@ -65,7 +69,7 @@ export function average(options: LayerOptions = {}): CallableMerge {
  * PyTorch's `maximum` does.
  */
 export function maximum(options: LayerOptions = {}): CallableMerge {
-  return fold('maximum', options, (graph, a, b) => graph.add('maximum', [a, b], {}));
+  return fold('maximum', options, (graph, a, b) => graph.add(mergeOps.maximum, [a, b], {}));
 }
 
 export interface ConcatenateOptions extends LayerOptions {
@@ -86,8 +90,9 @@ export function concatenate(options: ConcatenateOptions = {}): CallableMerge {
     config: { axis },
     least: 2,
     most: MANY,
+    passesMask: true,
     merge: (inputs, graph) =>
-      graph.add('concatenate', inputs, { axis: axis < 0 ? axis + inputs[0]!.shape.length : axis }),
+      graph.add(mergeOps.concatenate, inputs, { axis: axis < 0 ? axis + inputs[0]!.shape.length : axis }),
   });
 }
 
@@ -106,7 +111,7 @@ export function dot(options: LayerOptions = {}): CallableMerge {
           `layer '${graph.layer}': dot needs [batch, …, n], got ${showShape(inputs[0]!.shape)}`,
         );
       }
-      return graph.add('rowDot', inputs, {});
+      return graph.add(mergeOps.rowDot, inputs, {});
     },
   });
 }

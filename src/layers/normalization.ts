@@ -1,6 +1,7 @@
 import { flag, integer, knownKeys, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { GroupAttributes, NormalizeAttributes } from '../ops/attributes.ts';
+import { normalizeOps } from '../ops/normalize.ts';
 import { lastOf, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { CallContext, ParameterSpec } from './layer.ts';
@@ -82,10 +83,14 @@ function common(what: string, options: NormalizationOptions, defaultEpsilon = 1e
     { graph, parameters }: CallContext,
     groups: GroupAttributes,
     mode: NormalizeAttributes['mode'],
-    statistics: Tensor = graph.add('moments', [x], { ...groups, centered: mode === 'centered', epsilon }),
+    statistics: Tensor = graph.add(normalizeOps.moments, [x], {
+      ...groups,
+      centered: mode === 'centered',
+      epsilon,
+    }),
   ): Tensor => {
     const factors = parameters.slice(0, Number(scale) + Number(center));
-    return graph.add('normalize', [x, statistics, ...factors], { ...groups, mode, scale, center });
+    return graph.add(normalizeOps.normalize, [x, statistics, ...factors], { ...groups, mode, scale, center });
   };
   return { name, epsilon, trainable, config: centered ? { ...config, ...beta } : config, parameters, apply };
 }
@@ -107,6 +112,7 @@ export function layerNormalization(options: NormalizationOptions = {}): Callable
   const { name, config, parameters, apply } = common('layerNormalization', options);
   return callable({
     type: 'layerNormalization',
+    passesMask: true,
     name,
     config: written(config),
     parameters,
@@ -124,6 +130,7 @@ export function rmsNormalization(options: RmsNormalizationOptions = {}): Callabl
   const { name, config, parameters, apply } = common('rmsNormalization', options, 1e-6, false);
   return callable({
     type: 'rmsNormalization',
+    passesMask: true,
     name,
     config: written(config),
     parameters,
@@ -164,13 +171,22 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
       const { graph, training } = context;
       const [mean, variance] = context.parameters.slice(-2) as [Tensor, Tensor];
       if (!training || !trainable || context.frozen) {
-        return apply(x, context, groups, 'fixed', graph.add('movingMoments', [mean, variance], { epsilon }));
+        return apply(
+          x,
+          context,
+          groups,
+          'fixed',
+          graph.add(normalizeOps.movingMoments, [mean, variance], { epsilon }),
+        );
       }
-      const statistics = graph.add('moments', [x], { ...groups, centered: true, epsilon });
-      context.update(mean, graph.add('movingAverage', [mean, statistics], { momentum, of: 'mean' }));
+      const statistics = graph.add(normalizeOps.moments, [x], { ...groups, centered: true, epsilon });
+      context.update(
+        mean,
+        graph.add(normalizeOps.movingAverage, [mean, statistics], { momentum, of: 'mean' }),
+      );
       context.update(
         variance,
-        graph.add('movingAverage', [variance, statistics], { momentum, of: 'variance' }),
+        graph.add(normalizeOps.movingAverage, [variance, statistics], { momentum, of: 'variance' }),
       );
       return apply(x, context, groups, 'centered', statistics);
     },

@@ -1,8 +1,14 @@
 import { Cell } from '../../assembly/tape.ts';
-import { flag, integer, knownKeys } from '../checks.ts';
+import { flag, integer, knownKeys, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import { CELLS } from '../ops/recurrent.ts';
-import { BATCH, showShape, type Tensor } from '../ops/tensor.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { RecurrentExtra } from '../ops/attributes.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
+import { matmulOps } from '../ops/matmul.ts';
+import { mergeOps } from '../ops/merge.ts';
+import { CELLS, recurrentOps } from '../ops/recurrent.ts';
+import { sourceOps } from '../ops/sources.ts';
+import { BATCH, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
   type ActivationLike,
@@ -10,10 +16,10 @@ import {
   recurrentActivation,
 } from './activations.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
-import type { ParameterSpec } from './layer.ts';
+import type { CallContext, Layer, ParameterSpec } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-import { type CallableLayer, callable } from './symbolic.ts';
+import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
 
 /** Options of every recurrent layer; names and defaults as in Keras. */
 export interface RecurrentOptions extends LayerOptions {
@@ -35,6 +41,15 @@ export interface RecurrentOptions extends LayerOptions {
   biasRegularizer?: Regularizer;
   /** True: the outputs of all times, [batch, time, units]. Default false: the last one, [batch, units]. */
   returnSequences?: boolean;
+  /** True: y, then the states after the last step, each [batch, units]: h, of an LSTM also c. Default false. */
+  returnState?: boolean;
+  /**
+   * Share of the input's features that are 0 while training, the same at all times of a row (Gal & Ghahramani 2016); the
+   * others are divided by 1 - dropout. From 0 to below 1. Default 0.
+   */
+  dropout?: number;
+  /** The same of h as each step finds it, as in Keras 3: also where a GRU carries it over. Default 0. */
+  recurrentDropout?: number;
   /** From the last time to the first; returnSequences then gives the last time first. Default false. */
   goBackwards?: boolean;
   /** False: training leaves the parameters as they are. Default true. */
@@ -72,9 +87,27 @@ const commonKeys = [
   'recurrentRegularizer',
   'biasRegularizer',
   'returnSequences',
+  'returnState',
+  'dropout',
+  'recurrentDropout',
   'goBackwards',
   'trainable',
 ];
+
+/** States before the first step, each [batch, units]: h, of an LSTM also c. Default: zeros. */
+export interface InitialState {
+  initialState?: readonly SymbolicTensor[];
+}
+
+/** A recurrent layer that can be applied: `lstm(64)(x)`, or `lstm(64)(x, { initialState: [h, c] })`. */
+export type RecurrentLayer = Layer & ((x: SymbolicTensor, states?: InitialState) => SymbolicTensor);
+
+/** The same with returnState: its results are a list. */
+export type StateLayer<Results extends SymbolicTensor[]> = Layer &
+  ((x: SymbolicTensor, states?: InitialState) => Results);
+
+/** Added to the stream of a layer for its recurrent dropout; `bidirectional` adds half of it for the second direction. */
+export const RECURRENT_STREAM = 1 << 30;
 
 /** What one kind of recurrent layer adds to the common options. */
 interface Kind {
@@ -97,7 +130,15 @@ interface Kind {
  * @param units Outputs, at least 1.
  * @throws UsageError on an unknown name or an option out of range.
  */
-export function lstm(units: number, options: LstmOptions = {}): CallableLayer {
+export function lstm(
+  units: number,
+  options: LstmOptions & { returnState: true },
+): StateLayer<[y: SymbolicTensor, h: SymbolicTensor, c: SymbolicTensor]>;
+export function lstm(units: number, options?: LstmOptions): RecurrentLayer;
+export function lstm(
+  units: number,
+  options: LstmOptions = {},
+): RecurrentLayer | StateLayer<[SymbolicTensor, SymbolicTensor, SymbolicTensor]> {
   integer(units, 'lstm: units', 1);
   knownKeys(options, [...commonKeys, 'recurrentActivation', 'unitForgetBias'], 'lstm');
   const unitForgetBias = flag(options.unitForgetBias ?? true, 'lstm: unitForgetBias');
@@ -123,7 +164,15 @@ export function lstm(units: number, options: LstmOptions = {}): CallableLayer {
  * @param units Outputs, at least 1.
  * @throws UsageError on an unknown name or an option out of range.
  */
-export function gru(units: number, options: GruOptions = {}): CallableLayer {
+export function gru(
+  units: number,
+  options: GruOptions & { returnState: true },
+): StateLayer<[y: SymbolicTensor, h: SymbolicTensor]>;
+export function gru(units: number, options?: GruOptions): RecurrentLayer;
+export function gru(
+  units: number,
+  options: GruOptions = {},
+): RecurrentLayer | StateLayer<[SymbolicTensor, SymbolicTensor]> {
   integer(units, 'gru: units', 1);
   knownKeys(options, [...commonKeys, 'recurrentActivation', 'resetAfter'], 'gru');
   const resetAfter = flag(options.resetAfter ?? true, 'gru: resetAfter');
@@ -143,13 +192,25 @@ export function gru(units: number, options: GruOptions = {}): CallableLayer {
  * @param units Outputs, at least 1.
  * @throws UsageError on an unknown name or an option out of range.
  */
-export function simpleRnn(units: number, options: SimpleRnnOptions = {}): CallableLayer {
+export function simpleRnn(
+  units: number,
+  options: SimpleRnnOptions & { returnState: true },
+): StateLayer<[y: SymbolicTensor, h: SymbolicTensor]>;
+export function simpleRnn(units: number, options?: SimpleRnnOptions): RecurrentLayer;
+export function simpleRnn(
+  units: number,
+  options: SimpleRnnOptions = {},
+): RecurrentLayer | StateLayer<[SymbolicTensor, SymbolicTensor]> {
   integer(units, 'simpleRnn: units', 1);
   knownKeys(options, commonKeys, 'simpleRnn');
   return recurrent(units, options, { type: 'simpleRnn', cell: Cell.Simple });
 }
 
-function recurrent(units: number, options: RecurrentOptions, kind: Kind): CallableLayer {
+function recurrent<Results extends SymbolicTensor[]>(
+  units: number,
+  options: RecurrentOptions,
+  kind: Kind,
+): RecurrentLayer | StateLayer<Results> {
   const { type, cell, gateActivation, ones } = kind;
   const name = layerName(options, type);
   const activation = activationConfig(options.activation ?? 'tanh', type);
@@ -161,6 +222,11 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
   const useBias = flag(options.useBias ?? true, `${type}: useBias`);
   const trainable = flag(options.trainable ?? true, `${type}: trainable`);
   const returnSequences = flag(options.returnSequences ?? false, `${type}: returnSequences`);
+  const returnState = flag(options.returnState ?? false, `${type}: returnState`);
+  const share = (key: 'dropout' | 'recurrentDropout'): number =>
+    number(options[key] ?? 0, `${type}: ${key}`, { min: 0, below: 1 });
+  const dropout = share('dropout');
+  const recurrentDropout = share('recurrentDropout');
   const goBackwards = flag(options.goBackwards ?? false, `${type}: goBackwards`);
   const initializer = (
     key: 'kernelInitializer' | 'recurrentInitializer' | 'biasInitializer',
@@ -177,7 +243,7 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
   const recurrentRegularizer = penalty('recurrentRegularizer');
   const biasRegularizer = penalty('biasRegularizer');
   const columns = CELLS[cell].gates * units;
-  return callable({
+  const layer: Layer = {
     type,
     name,
     config: written({
@@ -192,6 +258,9 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
       recurrentRegularizer,
       biasRegularizer,
       returnSequences,
+      returnState,
+      dropout,
+      recurrentDropout,
       goBackwards,
       trainable,
       ...kind.config,
@@ -241,15 +310,91 @@ function recurrent(units: number, options: RecurrentOptions, kind: Kind): Callab
           : []),
       ];
     },
-    call(x, { graph, parameters: [kernel, recurrentKernel, bias] }) {
-      let z: Tensor = graph.add('matmul', [x, kernel!], { transposeA: false, transposeB: false });
-      const inside = bias && cell === Cell.Gru;
-      if (bias && !inside) z = graph.add('biasAdd', [z, bias], {});
-      const order = { sequences: returnSequences, backwards: goBackwards, reversed: goBackwards };
-      return graph.add('recurrence', [z, recurrentKernel!, ...(inside ? [bias] : [])], {
-        ...attributes,
-        ...order,
-      });
+    call: (x, context) => trace([x], context, goBackwards, goBackwards)[0]!,
+    many: {
+      mostInputs: 1 + CELLS[cell].states,
+      results: returnState ? 1 + CELLS[cell].states : 1,
+      call: (xs, context) => trace(xs, context, goBackwards, goBackwards),
     },
-  });
+    directed: (x, context, backwards) => trace([x], context, backwards, false)[0]!,
+  };
+
+  function trace(
+    [input, ...initial]: readonly Tensor[],
+    context: CallContext,
+    backwards: boolean,
+    reversed: boolean,
+  ): readonly Tensor[] {
+    const { graph, mask, training, stream, parameters } = context;
+    const [kernel, recurrentKernel, bias] = parameters as [Tensor, Tensor, Tensor?];
+    const x: Tensor =
+      training && dropout > 0
+        ? graph.add(elementwiseOps.dropout, [input!], { rate: dropout, stream, shared: true })
+        : input!;
+    let z: Tensor = graph.add(matmulOps.matmul, [x, kernel], { transposeA: false, transposeB: false });
+    const inside = bias && cell === Cell.Gru;
+    if (bias && !inside) z = graph.add(elementwiseOps.biasAdd, [z, bias], {});
+    const extras: Partial<Record<RecurrentExtra, Tensor>> = {
+      ...(inside && { bias }),
+      ...(mask && { mask }),
+      ...(initial.length > 0 && { state: joinStates(graph, initial) }),
+      ...(training && recurrentDropout > 0 && { dropout: stateMask(graph, z, stream) }),
+    };
+    const result: Tensor = graph.add(
+      recurrentOps.recurrence,
+      [z, recurrentKernel, ...Object.values(extras)],
+      {
+        ...attributes,
+        ...{ sequences: returnSequences, backwards, reversed, final: returnState },
+        extras: Object.keys(extras) as RecurrentExtra[],
+      },
+    );
+    const results = returnState ? splitStates(graph, result, z.shape[1]!) : [result];
+    if (mask && returnSequences && !reversed) graph.masks.set(results[0]!, mask);
+    return results;
+  }
+
+  /** h and c, side by side. */
+  function joinStates(graph: Graph, states: readonly Tensor[]): Tensor {
+    const wanted = [BATCH, units];
+    if (states.length !== CELLS[cell].states || states.some(({ shape }) => !sameShape(shape, wanted))) {
+      throw new UsageError(
+        `layer '${graph.layer}': initialState must be ${CELLS[cell].states === 1 ? 'one tensor' : `${CELLS[cell].states} tensors`} ` +
+          `of shape ${showShape(wanted)}, got ${states.map(({ shape }) => showShape(shape)).join(', ')}`,
+      );
+    }
+    return states.length === 1 ? states[0]! : graph.add(mergeOps.concatenate, states, { axis: 1 });
+  }
+
+  /** Dropped ones, [batch, units], from any tensor [batch, time, at least units]. */
+  function stateMask(graph: Graph, z: Tensor, stream: number): Tensor {
+    const step = graph.add(mergeOps.slice, [z], { axis: 1, from: 0, size: 1 });
+    const some = graph.add(mergeOps.slice, [step], { axis: 2, from: 0, size: units });
+    const flat = graph.add(sourceOps.reshape, [some], { shape: [units] });
+    const ones = graph.add(elementwiseOps.affine, [flat], { scale: 0, offset: 1 });
+    return graph.add(elementwiseOps.dropout, [ones], {
+      rate: recurrentDropout,
+      stream: stream + RECURRENT_STREAM,
+    });
+  }
+
+  /** y and the states, which lie behind it. */
+  function splitStates(graph: Graph, result: Tensor, time: number): readonly Tensor[] {
+    const outputs = (returnSequences ? time : 1) * units;
+    const y: Tensor = graph.add(mergeOps.slice, [result], { axis: 1, from: 0, size: outputs });
+    const states = Array.from(
+      { length: CELLS[cell].states },
+      (_, i): Tensor =>
+        graph.add(mergeOps.slice, [result], { axis: 1, from: outputs + i * units, size: units }),
+    );
+    return [returnSequences ? graph.add(sourceOps.reshape, [y], { shape: [time, units] }) : y, ...states];
+  }
+
+  const self = withFields((x: SymbolicTensor, states: InitialState = {}) => {
+    knownKeys(states, ['initialState'], `${type}: applied`);
+    const results = apply(self, [x, ...(states.initialState ?? [])]);
+    return returnState ? (results as Results) : results[0]!;
+  }, layer);
+  // what it returns follows from returnState, which the overloads of the callers know
+  return self as RecurrentLayer | StateLayer<Results>;
 }

@@ -1,8 +1,10 @@
 import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { BATCH, type Shape, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
-import type { CallContext, Layer, MergeLayer, ParameterSpec } from './layer.ts';
+import type { BlockLayer, CallContext, Layer, MergeLayer, ParameterSpec, Use } from './layer.ts';
+import { joinMasks } from './masks.ts';
 
 /** A parameter with the name of the layer that owns it; of a sub-model `encoder/dense`. */
 export interface OwnedSpec {
@@ -11,7 +13,7 @@ export interface OwnedSpec {
 }
 
 /** What a layer traces with; each of its random operations takes the next stream. */
-export type Tracing = Omit<CallContext, 'stream' | 'frozen'> & {
+export type Tracing = Omit<CallContext, 'stream' | 'frozen' | 'mask'> & {
   readonly nextStream: () => number;
   isFrozen(parameter: Tensor): boolean;
 };
@@ -35,7 +37,7 @@ export interface SubModel {
 }
 
 /** What can be applied to symbolic tensors. */
-export type Applicable = Layer | MergeLayer | SubModel;
+export type Applicable = Layer | MergeLayer | BlockLayer | SubModel;
 
 /** One use of a layer: of a shared one there are several. */
 export interface Application {
@@ -43,6 +45,8 @@ export interface Application {
   readonly id: number;
   readonly layer: Applicable;
   readonly inputs: readonly SymbolicTensor[];
+  /** Of its results, with the batch. */
+  readonly shapes: readonly Shape[];
 }
 
 /** An input of a model. */
@@ -78,17 +82,65 @@ function isMerge(layer: Applicable): layer is MergeLayer {
   return 'merge' in layer;
 }
 
+function isBlock(layer: Applicable): layer is BlockLayer {
+  return 'body' in layer;
+}
+
 /** Below what the integers must be that a layer takes as input `i`; undefined: it takes any numbers. */
 export function indicesOf(layer: Applicable, i: number): number | undefined {
   if (isSubModel(layer)) return layer.inputs[i]!.indices;
-  return isMerge(layer) ? undefined : layer.indices;
+  return isMerge(layer) || isBlock(layer) ? undefined : layer.indices;
 }
 
 /** The parameters of a layer for inputs of these shapes, the batch included. */
 export function specsOf(layer: Applicable, shapes: readonly Shape[], name: string): readonly OwnedSpec[] {
   if (isSubModel(layer)) return layer.specs(name);
-  if (isMerge(layer)) return [];
-  return layer.parameters(shapes[0]!.slice(1), name).map((spec) => ({ layer: name, spec }));
+  if (isBlock(layer)) return specsOfBlock(layer, shapes, name);
+  const own = shapes.map((shape) => shape.slice(1));
+  const specs = isMerge(layer) ? (layer.parameters?.(own, name) ?? []) : layer.parameters(own[0]!, name);
+  return specs.map((spec) => ({ layer: name, spec }));
+}
+
+/** Found by tracing the block on a graph of its own. */
+function specsOfBlock(block: BlockLayer, shapes: readonly Shape[], name: string): readonly OwnedSpec[] {
+  const graph = new Graph();
+  const specs: OwnedSpec[] = [];
+  const use: Use = (part, layer, ...inputs) => {
+    const full = `${name}/${part}`;
+    const shapesOf = inputs.map(({ shape }) => shape);
+    const own = specsOf(layer, shapesOf, full);
+    specs.push(...own);
+    return callLayer(layer, inputs, shapesOnly(graph, own), full)[0]!;
+  };
+  const xs = shapes.map((shape) =>
+    graph.add(sourceOps.input, [], { name: 'x', shape: shape.slice(1), type: 'f32' }),
+  );
+  block.body(xs, use);
+  return specs;
+}
+
+/** A trace for the sake of its shapes. */
+function shapesOnly(graph: Graph, specs: readonly OwnedSpec[]): Tracing {
+  const parameters = specs.map(({ spec: { shape } }, index) =>
+    graph.add(sourceOps.parameter, [], { index, shape }),
+  );
+  return {
+    ...{ graph, parameters, training: false },
+    ...{ nextStream: () => 0, isFrozen: () => false, update: () => {} },
+  };
+}
+
+/** Each layer of a block takes its parameters in turn. */
+function callBlock(block: BlockLayer, xs: readonly Tensor[], tracing: Tracing, name: string): Tensor {
+  let next = 0;
+  return block.body(xs, (part, layer, ...inputs) => {
+    const full = `${name}/${part}`;
+    const shapes = inputs.map(({ shape }) => shape);
+    const first = next;
+    next += specsOf(layer, shapes, full).length;
+    const parameters = tracing.parameters.slice(first, next);
+    return callLayer(layer, inputs, { ...tracing, parameters }, full)[0]!;
+  });
 }
 
 /** Traces a layer. */
@@ -99,11 +151,28 @@ export function callLayer(
   name: string,
 ): readonly Tensor[] {
   if (isSubModel(layer)) return layer.callOn(xs, tracing, name);
-  const { graph, parameters, training, update } = tracing;
+  if (isBlock(layer)) return [callBlock(layer, xs, tracing, name)];
+  const { graph, parameters, training, update, generation } = tracing;
   graph.layer = name;
-  if (isMerge(layer)) return [layer.merge(xs, graph)];
+  const keep = (y: Tensor, mask: Tensor | undefined): readonly Tensor[] => {
+    if (layer.passesMask && mask) graph.masks.set(y, mask);
+    return [y];
+  };
   const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
-  return [layer.call(xs[0]!, { graph, parameters, training, frozen, update, stream: tracing.nextStream() })];
+  const mask = isMerge(layer) ? joinMasks(graph, xs) : graph.masks.get(xs[0]!);
+  // a merge layer without parameters takes no stream: the numbers of a model stay what they were
+  const plain = isMerge(layer) && !layer.parameters;
+  const stream = plain ? 0 : tracing.nextStream();
+  const context = { graph, parameters, training, frozen, mask, update, generation, stream };
+  if (!isMerge(layer) && layer.many) return layer.many.call(xs, context);
+  return keep(
+    isMerge(layer)
+      ? layer.merge(xs, graph, context)
+      : layer.trace
+        ? layer.trace(xs[0]!, context)
+        : layer.call(xs[0]!, context),
+    mask,
+  );
 }
 
 /** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */
@@ -113,8 +182,9 @@ export function apply(
   name = layer.name ?? layer.type,
 ): readonly SymbolicTensor[] {
   checkInputs(layer, inputs, name);
-  const source: Application = { id: ++made, layer, inputs };
-  return resultShapes(layer, inputs, name).map((shape, i) => new SymbolicTensor(shape, source, i));
+  const shapes = resultShapes(layer, inputs, name);
+  const source: Application = { id: ++made, layer, inputs, shapes };
+  return shapes.map((shape, i) => new SymbolicTensor(shape, source, i));
 }
 
 function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name: string): readonly Shape[] {
@@ -122,17 +192,16 @@ function resultShapes(layer: Applicable, inputs: readonly SymbolicTensor[], name
   const graph = new Graph();
   const shapes = inputs.map(({ shape }) => shape);
   const xs = inputs.map(({ shape, source }, i) => {
-    const type = indicesOf(layer, i) !== undefined && !source.layer ? 'i32' : 'f32';
-    return graph.add('input', [], { name: 'x', shape: shape.slice(1), type });
+    const limit = source.layer ? undefined : indicesOf(layer, i);
+    return graph.add(sourceOps.input, [], { name: 'x', shape: shape.slice(1), ...elementsBelow(limit) });
   });
-  const parameters = specsOf(layer, shapes, name).map(({ spec: { shape } }, index) =>
-    graph.add('parameter', [], { index, shape }),
-  );
-  const tracing = {
-    ...{ graph, parameters, training: false },
-    ...{ nextStream: () => 0, isFrozen: () => false, update: () => {} },
-  };
+  const tracing = shapesOnly(graph, specsOf(layer, shapes, name));
   return callLayer(layer, xs, tracing, name).map(({ shape }) => shape);
+}
+
+/** Attributes of an input of integers below a limit, or of any numbers. */
+export function elementsBelow(limit: number | undefined): { type: 'f32' } | { type: 'i32'; limit: number } {
+  return limit === undefined ? { type: 'f32' } : { type: 'i32', limit };
 }
 
 function checkInputs(layer: Applicable, inputs: readonly unknown[], name: string): void {
@@ -158,16 +227,20 @@ function checkInputs(layer: Applicable, inputs: readonly unknown[], name: string
         );
       }
     });
-  } else if (isMerge(layer)) {
+  } else if (isMerge(layer) || isBlock(layer)) {
     const { least, most } = layer;
     if (given < least || given > most) {
-      const wanted = most === least ? `${least}` : `at least ${least}`;
+      const upTo = most <= 8 ? `${least} to ${most}` : `at least ${least}`;
+      const wanted = most === least ? `${least}` : upTo;
       throw new UsageError(
         `layer '${name}' (${layer.type}) takes ${wanted} inputs in an array, got ${given}`,
       );
     }
-  } else if (given !== 1) {
-    throw new UsageError(`layer '${name}' (${layer.type}) takes one input, got ${given}`);
+  } else if (given < 1 || given > (layer.many?.mostInputs ?? 1)) {
+    const most = layer.many?.mostInputs ?? 1;
+    throw new UsageError(
+      `layer '${name}' (${layer.type}) takes ${most === 1 ? 'one input' : `1 to ${most} inputs`}, got ${given}`,
+    );
   }
 }
 
@@ -176,6 +249,14 @@ export type CallableLayer = Layer & ((x: SymbolicTensor) => SymbolicTensor);
 
 /** A merge layer that can be applied: `add()([a, b])`. */
 export type CallableMerge = MergeLayer & ((inputs: readonly SymbolicTensor[]) => SymbolicTensor);
+
+/** A layer of one or more inputs: `attention(x)` or `attention([x, memory])`. */
+type ApplyMany = (inputs: SymbolicTensor | readonly SymbolicTensor[]) => SymbolicTensor;
+export type CallableMany = MergeLayer & { readonly least: 1 } & ApplyMany;
+export type CallableBlock = BlockLayer & { readonly least: 1 } & ApplyMany;
+
+/** What may stand in a sequential model. */
+export type ChainLayer = Layer | ((MergeLayer | BlockLayer) & { readonly least: 1 });
 
 /** Makes a layer callable; its fields stay what they are. */
 export function callable(layer: Layer): CallableLayer {
@@ -196,10 +277,25 @@ export function callableMerge(layer: MergeLayer): CallableMerge {
   return self;
 }
 
+/** Makes a layer of one or more inputs callable. */
+export function callableMany<T extends (MergeLayer | BlockLayer) & { readonly least: 1 }>(
+  layer: T,
+): T & ApplyMany {
+  const self: T & ApplyMany = withFields(
+    (inputs: SymbolicTensor | readonly SymbolicTensor[]) =>
+      apply(self, inputs instanceof SymbolicTensor ? [inputs] : inputs)[0]!,
+    layer,
+  );
+  return self;
+}
+
 /** Own properties, since a function has a `name` and a `call` of its own. */
-function withFields<F extends (...args: never[]) => unknown, T extends object>(self: F, fields: T): F & T {
-  for (const [key, value] of Object.entries(fields)) {
-    Object.defineProperty(self, key, { value, enumerable: true, configurable: true });
+export function withFields<F extends (...args: never[]) => unknown, T extends object>(
+  self: F,
+  fields: T,
+): F & T {
+  for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(fields))) {
+    Object.defineProperty(self, key, { ...property, enumerable: true, configurable: true });
   }
   return self as F & T;
 }

@@ -17,13 +17,13 @@ export function paddingOption(value: unknown, what: string, causal = false): Pad
   );
 }
 
-/** `dimensions` whole numbers of at least 1. */
-export function sizesOption(value: unknown, dimensions: number, what: string): readonly number[] {
-  if (!Array.isArray(value)) return new Array<number>(dimensions).fill(integer(value, what, 1));
+/** `dimensions` whole numbers of at least `least`. */
+export function sizesOption(value: unknown, dimensions: number, what: string, least = 1): readonly number[] {
+  if (!Array.isArray(value)) return new Array<number>(dimensions).fill(integer(value, what, least));
   if (value.length !== dimensions) {
     throw new UsageError(`${what} must be a number or a list of ${dimensions}, got ${show(value)}`);
   }
-  return value.map((d) => integer(d, what, 1));
+  return value.map((d) => integer(d, what, least));
 }
 
 /** Throws unless a row of the input is `dimensions` spatial dimensions and the channels. */

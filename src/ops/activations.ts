@@ -1,4 +1,4 @@
-import { Activation, Op, Softmax, SoftmaxGrad, Unary, UnaryGrad } from '../../assembly/tape.ts';
+import { Activation, FROM_INTEGER, Op, Softmax, SoftmaxGrad, Unary, UnaryGrad } from '../../assembly/tape.ts';
 import type { Rules } from './rule.ts';
 import { lastOf, type Tensor } from './tensor.ts';
 
@@ -8,20 +8,26 @@ const FROM_INPUT: ReadonlySet<Activation> = new Set([
   Activation.Gelu,
   Activation.GeluTanh,
   Activation.Mish,
+  Activation.Log,
+  Activation.Abs,
+  Activation.Square,
 ]);
 
 export function derivesFromInput(kind: Activation): boolean {
   return FROM_INPUT.has(kind);
 }
 
-export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad'> = {
+export const activationOps: Rules<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad' | 'toFloat'> = {
   activation: {
+    name: 'activation',
     shape: ([x]) => x!.shape,
     // dx = dy · f'
     gradient: (tracer, tensor, dy) => {
       const x = tensor.inputs[0]!;
       const reference: Tensor = derivesFromInput(tensor.attributes.kind) ? x : (tensor as unknown as Tensor);
-      return [[x, tracer.add('activationGrad', [dy, reference], tensor.attributes, tensor.layer)]];
+      return [
+        [x, tracer.add(activationOps.activationGrad, [dy, reference], tensor.attributes, tensor.layer)],
+      ];
     },
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -43,6 +49,7 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
   },
 
   activationGrad: {
+    name: 'activationGrad',
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
@@ -65,12 +72,37 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
     },
   },
 
+  toFloat: {
+    name: 'toFloat',
+    shape: ([x]) => x!.shape,
+    gradient: 'none',
+    emit: (e, { tensor, output }) => {
+      const x = tensor.inputs[0]!;
+      e.emit(
+        Op.Unary,
+        {
+          [Unary.Source]: e.address(x),
+          [Unary.Target]: e.address(output),
+          [Unary.Count]: e.size(x),
+          [Unary.Kind]: FROM_INTEGER,
+          [Unary.Alpha]: { f32: 0 },
+        },
+        Unary.Length,
+        [e.span(x)],
+        [e.span(output)],
+      );
+    },
+  },
+
   softmax: {
+    name: 'softmax',
     shape: ([x]) => x!.shape,
     // softmax: dx = y (dy - sum(dy y)); log-softmax: dx = dy - e^y sum(dy)
     gradient: (tracer, tensor, dy) => {
       const y = tensor as unknown as Tensor;
-      return [[tensor.inputs[0]!, tracer.add('softmaxGrad', [dy, y], tensor.attributes, tensor.layer)]];
+      return [
+        [tensor.inputs[0]!, tracer.add(activationOps.softmaxGrad, [dy, y], tensor.attributes, tensor.layer)],
+      ];
     },
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -92,6 +124,7 @@ export const activations: Rules<'activation' | 'activationGrad' | 'softmax' | 's
   },
 
   softmaxGrad: {
+    name: 'softmaxGrad',
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,

@@ -1,9 +1,9 @@
-import type { Activation, BinaryKind, Cell, LossForm } from '../../assembly/tape.ts';
+import type { Activation, BinaryKind, Cell, LossForm, ReduceKind } from '../../assembly/tape.ts';
 
 /** What each operation needs to know besides its inputs. The keys are the operations there are. */
 export interface OpAttributes {
-  /** A batch of the data: dimensions without the batch. */
-  input: { name: string; shape: readonly number[]; type: 'f32' | 'i32' };
+  /** A batch of the data: dimensions without the batch; integers are below the limit. */
+  input: { name: string; shape: readonly number[]; type: 'f32' | 'i32'; limit?: number };
   /** A parameter of the model, by its place in the list of parameters. */
   parameter: { index: number; shape: readonly number[] };
   /** a · b over the last axis of a; leading axes of a are rows. */
@@ -14,12 +14,14 @@ export interface OpAttributes {
   activationGrad: ActivationAttributes;
   softmax: { logarithm: boolean };
   softmaxGrad: { logarithm: boolean };
+  /** Elementwise, shapes broadcast. */
   binary: { kind: BinaryKind };
   affine: { scale: number; offset: number };
   /** Sum over all axes but the last. */
   sumRows: Record<never, never>;
   reshape: { shape: readonly number[] };
-  dropout: { rate: number; stream: number };
+  /** Some elements become 0; of x [batch, …, channels] with `shared` whole channels of a row. */
+  dropout: DropoutAttributes;
   meanSquaredError: LossAttributes;
   binaryCrossEntropy: LossAttributes & { form: LossForm; zeroClipped: boolean; low: number; high: number };
   softmaxCrossEntropy: LossAttributes & { sparse: boolean };
@@ -46,11 +48,11 @@ export interface OpAttributes {
   rowDot: Record<never, never>;
   /** x times one number for each row. */
   scaleRows: Record<never, never>;
-  /** What an operation makes in the same pass as its result, [batch, …shape]. */
-  secondResult: { shape: readonly number[] };
-  /** All time steps of a recurrent layer: projected input, recurrent kernel, and a bias where Gru has one. */
+  /** What an operation makes in the same pass as its result, [batch, …shape]; `whole`: [shape], whatever the batch; it may make a third. */
+  secondResult: { shape: readonly number[]; whole?: boolean; third?: true };
+  /** All time steps of a recurrent layer: projected input, recurrent kernel, and the extras. */
   recurrence: RecurrenceAttributes;
-  /** The gradient of the projected input: dy, saved steps, recurrent kernel. */
+  /** The gradient of the projected input: dy, saved steps, recurrent kernel, and the extras without the bias. */
   recurrenceGrad: RecurrenceAttributes;
   /** The gradient of the recurrent kernel: saved steps, gradient of the product with it. */
   recurrentKernelGrad: { cell: Cell };
@@ -70,6 +72,54 @@ export interface OpAttributes {
   /** Rows of a table, by integers. */
   embedding: Record<never, never>;
   embeddingGrad: { rows: number };
+  /** x [batch, …spatial, channels], kernel [...taps, channels / multiplier, multiplier] */
+  depthwise: DepthwiseAttributes;
+  /** The gradient of its image. */
+  depthwiseInput: DepthwiseAttributes;
+  depthwiseFilter: DepthwiseAttributes;
+  /** Zeros around an image, or a part of it: y[i] = x[i - before]. */
+  pad: { image: Triple; grid: Triple; before: Triple };
+  /** An image in another size: the means of windows as even as can be (where it grows the nearest pixels), or linear. */
+  resample: ResampleAttributes;
+  resampleGrad: ResampleAttributes;
+  /** The largest of windows as even as can be. */
+  adaptiveMaximum: Omit<ResampleAttributes, 'linear'>;
+  adaptiveMaximumGrad: Omit<ResampleAttributes, 'linear'>;
+  /** Which steps of [batch, time, …] differ from a value: [batch, time], 1 or 0. */
+  stepMask: { value: number };
+  /** softmax(q · kᵀ / √size) · v in each head: packed queries, keys and values, or queries, and keys with values. */
+  attention: AttentionAttributes;
+  /** dy, y, the logarithms of the rows' sums, then the inputs of the attention. */
+  attentionGrad: AttentionAttributes;
+  /** Pairs of the first `heads` turned by angles [.. time, size], cosines before sines. */
+  rotary: { heads: number; inverse: boolean };
+  /** x [batch, ...shape] + table [...shape] */
+  positional: Record<never, never>;
+  positionalGrad: Record<never, never>;
+  /** Rows go to their positions among `capacity`; the others stay what earlier runs made them. */
+  cache: { capacity: number };
+  /** Values that are part of the program. */
+  constant: { values: Float32Array | Int32Array; shape: readonly number[] };
+  /** Broadcast to a shape, the batch included. */
+  expand: { shape: readonly number[] };
+  /** x between the numbers low and high, which are inputs. */
+  clip: Record<never, never>;
+  /** Sum (or mean), largest or smallest over the axes from `from` to before `to`, which are removed. */
+  reduce: { kind: ReduceKind; mean: boolean; from: number; to: number };
+  /** Axis i of the result is axis permutation[i]. */
+  transpose: { permutation: readonly number[] };
+  /** Products of the matrices that the last two axes hold; leading axes are broadcast. */
+  batchedMatmul: { transposeA: boolean; transposeB: boolean };
+  /** Entries of an axis by integers, whose shape takes its place. */
+  take: { axis: number };
+  /** Zeros but for the sums of dy [outer, count, inner] at the integers: `size` entries along the axis. */
+  takeGrad: { axis: number; size: number };
+  /** int32 to float32. */
+  toFloat: Record<never, never>;
+  /** Losses of the rows, or a single one, that operations computed. */
+  rowLoss: LossAttributes;
+  /** x + deviation · n, or x · (1 + deviation · n), n standard normal. */
+  noise: { deviation: number; product: boolean; stream: number };
 }
 
 export type OpName = keyof OpAttributes;
@@ -100,6 +150,19 @@ export interface ConvolutionAttributes extends WindowAttributes {
   groups: number;
 }
 
+export interface DepthwiseAttributes extends WindowAttributes {
+  dilations: Triple;
+  /** Last dimension of the kernel; the filters are the same for any. */
+  multiplier: number;
+}
+
+export interface ResampleAttributes {
+  /** Spatial size of the image, and of the result. */
+  image: Triple;
+  grid: Triple;
+  linear: boolean;
+}
+
 export interface PoolAttributes extends WindowAttributes {
   mean: boolean;
 }
@@ -114,6 +177,26 @@ export interface RecurrenceAttributes {
   backwards: boolean;
   /** Outputs in the order of the steps; else each stands at its time. */
   reversed: boolean;
+  /** The result is [batch, outputs · units + states · units], the states after the last step behind the outputs. */
+  final: boolean;
+  /** Inputs behind the recurrent kernel, in this order. */
+  extras: readonly RecurrentExtra[];
+}
+
+/**
+ * bias (of Gru): [2, 3 · units], of the input and of the product; mask: [batch, time], 0 where a step is left out and
+ * states and output stay; state: what the states are before the first step, [batch, states · units], h first; dropout:
+ * what h is multiplied with at the start of each step, [batch, units].
+ */
+export type RecurrentExtra = 'bias' | 'mask' | 'state' | 'dropout';
+
+export interface DropoutAttributes {
+  rate: number;
+  stream: number;
+  /** One mask for all positions of a row. */
+  shared?: boolean;
+  /** What is dropped becomes the limit of SELU, and all is scaled so that mean and variance stay; or its gradient. */
+  alpha?: 'value' | 'gradient';
 }
 
 /** What is normalized together. */
@@ -133,6 +216,25 @@ export interface NormalizeAttributes extends GroupAttributes {
   /** Whether there are gamma and beta. */
   scale: boolean;
   center: boolean;
+}
+
+export interface AttentionAttributes {
+  heads: number;
+  /** Heads of keys and values; divides `heads`. */
+  keyHeads: number;
+  /** Each query sees the keys up to its own position; the last query stands at the last key. */
+  causal: boolean;
+  /** Scores fall with the distance, by a slope of each head. */
+  alibi: boolean;
+  /** One tensor has queries, keys and values side by side. */
+  packed: boolean;
+  /** An input [batch, keys] follows, 0 where a key is not seen. */
+  mask: boolean;
+  /** An input [batch, queries] of integers follows: the keys end at the position of the last query. */
+  positions: boolean;
+  /** Share of the probabilities that dropout takes. */
+  rate: number;
+  stream: number;
 }
 
 export interface LossAttributes {

@@ -1,6 +1,17 @@
-import { Gemm, GemmFlag, Op, Patch } from '../../assembly/tape.ts';
-import type { ConvolutionAttributes, Triple } from './attributes.ts';
-import { gemmScratchBytes } from './matmul.ts';
+import {
+  BOX_FEW,
+  BOX_FLOATS,
+  BOX_POSITIONS,
+  FILTER_ROWS,
+  GEMM_PANEL,
+  GEMM_ROWS,
+  Gemm,
+  GemmFlag,
+  Op,
+  Patch,
+} from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
+import type { Triple } from './attributes.ts';
 import type { Call, Emitter, Rules, Word } from './rule.ts';
 import { BATCH, lastOf, type Shape, showShape, type Tensor } from './tensor.ts';
 
@@ -25,146 +36,168 @@ function check(image: Shape, channels: number, size: Triple, kernel: Shape, fail
   }
 }
 
-export const convolution: Rules<'convolution' | 'convolutionInput' | 'convolutionFilter'> = {
+export const convolutionOps: Rules<'convolution' | 'convolutionInput' | 'convolutionFilter'> = {
   // y[o, f] = sum over taps t and channels c of x[o · stride + t · dilation - before, c] w[t, c, f]
   convolution: {
+    name: 'convolution',
+    family: families.spatial,
     shape: ([x, w], { image, grid, groups }, fail) => {
       const { perGroup, filters } = channelsOf(w!.shape);
       check(x!.shape, perGroup * groups, image, w!.shape, fail);
       return [BATCH, ...spatial(grid, x!.shape.length - 2), filters];
     },
     gradient: (tracer, { inputs: [x, w], attributes, layer }, dy) => [
-      [x!, tracer.add('convolutionInput', [dy, w!], attributes, layer)],
-      [w!, tracer.add('convolutionFilter', [x!, dy], attributes, layer)],
+      [x!, tracer.add(convolutionOps.convolutionInput, [dy, w!], attributes, layer)],
+      [w!, tracer.add(convolutionOps.convolutionFilter, [x!, dy], attributes, layer)],
     ],
     epilogue: true,
-    workspace: (tensor, batch) => gemmScratchBytes(forwardSize(tensor, batch)),
-    emit: (e, call) => {
-      const [x, w] = call.tensor.inputs as [Tensor, Tensor];
-      const { image, grid, groups, strides, dilations, before } = call.tensor.attributes;
-      const { perGroup, filters } = channelsOf(w.shape);
-      emitProduct(e, call, {
-        ...{ a: x, b: w, bStride: filters, cStride: filters, groups, flags: 0 },
-        ...{ size: forwardSize(call.tensor, e.batch), aGroup: perGroup, bGroup: filters / groups },
-        cGroup: filters / groups,
-        patch: patchFields(call.tensor.attributes, grid, image, perGroup, perGroup * groups, {
-          ...{ mul: strides, step: dilations, offset: negative(before), div: ONES },
-          tapB: 0,
-        }),
-      });
-    },
+    workspace: (tensor, batch) => scratchBytes(forward(tensor), batch),
+    emit: (e, call) => emitProduct(e, call, forward(call.tensor)),
   },
 
   // dx[i, c] = sum over taps and filters of dy[(i + before - t · dilation) / stride, f] w[t, c, f], where that is whole
   convolutionInput: {
+    name: 'convolutionInput',
+    family: families.spatial,
     shape: ([dy, w], { image, grid, groups }, fail) => {
       const { perGroup, filters } = channelsOf(w!.shape);
       check(dy!.shape, filters, grid, w!.shape, fail);
       return [BATCH, ...spatial(image, dy!.shape.length - 2), perGroup * groups];
     },
     gradient: (tracer, { inputs: [dy, w], attributes, layer }, dx) => [
-      [dy!, tracer.add('convolution', [dx, w!], attributes, layer)],
-      [w!, tracer.add('convolutionFilter', [dx, dy!], attributes, layer)],
+      [dy!, tracer.add(convolutionOps.convolution, [dx, w!], attributes, layer)],
+      [w!, tracer.add(convolutionOps.convolutionFilter, [dx, dy!], attributes, layer)],
     ],
     epilogue: true,
-    workspace: (tensor, batch) => gemmScratchBytes(inputSize(tensor, batch)),
-    emit: (e, call) => {
-      const [dy, w] = call.tensor.inputs as [Tensor, Tensor];
-      const { image, grid, groups, strides, dilations, before } = call.tensor.attributes;
-      const { perGroup, filters } = channelsOf(w.shape);
-      emitProduct(e, call, {
-        ...{ a: dy, b: w, bStride: filters, cStride: perGroup * groups, groups, flags: GemmFlag.TapsOfB },
-        ...{ size: inputSize(call.tensor, e.batch), aGroup: filters / groups, bGroup: filters / groups },
-        cGroup: perGroup,
-        patch: patchFields(call.tensor.attributes, image, grid, filters / groups, filters, {
-          ...{ mul: ONES, step: negative(dilations), offset: before, div: strides },
-          tapB: perGroup * filters,
-        }),
-      });
-    },
+    workspace: (tensor, batch) => scratchBytes(inputGradient(tensor), batch),
+    emit: (e, call) => emitProduct(e, call, inputGradient(call.tensor)),
   },
 
   // dw[t, c, f] = sum over positions o of x[o · stride + t · dilation - before, c] dy[o, f]
   convolutionFilter: {
+    name: 'convolutionFilter',
+    family: families.spatial,
     shape: ([x, dy], { taps, groups }) => {
       const channels = lastOf(x!.shape) / groups;
       return [...spatial(taps, x!.shape.length - 2), channels, lastOf(dy!.shape)];
     },
     gradient: 'none',
-    workspace: (tensor, batch) => gemmScratchBytes(filterSize(tensor, batch)),
-    emit: (e, call) => {
-      const [x, dy] = call.tensor.inputs as [Tensor, Tensor];
-      const { image, grid, groups, strides, dilations, before } = call.tensor.attributes;
-      const [channels, filters] = [lastOf(x.shape), lastOf(dy.shape)];
-      emitProduct(e, call, {
-        ...{ a: x, b: dy, bStride: filters, cStride: filters, groups, flags: GemmFlag.TransposedA },
-        ...{ size: filterSize(call.tensor, e.batch), aGroup: channels / groups, bGroup: filters / groups },
-        cGroup: filters / groups,
-        patch: patchFields(call.tensor.attributes, grid, image, channels / groups, channels, {
-          ...{ mul: strides, step: dilations, offset: negative(before), div: ONES },
-          tapB: 0,
-        }),
-      });
-    },
+    workspace: (tensor, batch) => scratchBytes(filterGradient(tensor), batch),
+    emit: (e, call) => emitProduct(e, call, filterGradient(call.tensor)),
   },
 };
 
-interface Dimensions {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
+/** One of the three as a product of patches of its first input: the fields of `Patch`. */
+interface Product {
+  readonly flags: number;
+  readonly groups: number;
+  readonly grid: Triple;
+  readonly source: Triple;
+  readonly taps: Triple;
+  readonly mul: Triple;
+  readonly step: Triple;
+  readonly offset: Triple;
+  readonly div: Triple;
+  /** Channels of a patch (those of a group), and of the source. */
+  readonly channels: number;
+  readonly pixel: number;
+  /** Columns of the result in a group. */
+  readonly columns: number;
+  readonly bStride: number;
+  readonly cStride: number;
+  /** Floats from one group to the next of B. */
+  readonly bGroup: number;
 }
 
 const ONES: Triple = [1, 1, 1];
 const negative = ([a, b, c]: Triple): Triple => [-a, -b, -c];
 
-function forwardSize({ inputs: [, w], attributes }: Tensor<'convolution'>, batch: number): Dimensions {
+function forward({ inputs: [, w], attributes }: Tensor<'convolution'>): Product {
   const { perGroup, filters } = channelsOf(w!.shape);
-  const { grid, taps, groups } = attributes;
-  return { M: batch * volume(grid), N: filters / groups, K: volume(taps) * perGroup };
-}
-
-function inputSize({ inputs: [, w], attributes }: Tensor<'convolutionInput'>, batch: number): Dimensions {
-  const { perGroup, filters } = channelsOf(w!.shape);
-  const { image, taps, groups } = attributes;
-  return { M: batch * volume(image), N: perGroup, K: (volume(taps) * filters) / groups };
-}
-
-function filterSize({ inputs: [x, dy], attributes }: Tensor<'convolutionFilter'>, batch: number): Dimensions {
-  const { grid, taps, groups } = attributes;
-  const [channels, filters] = [lastOf(x!.shape), lastOf(dy!.shape)];
-  return { M: (volume(taps) * channels) / groups, N: filters / groups, K: batch * volume(grid) };
-}
-
-interface Map3 {
-  readonly mul: Triple;
-  readonly step: Triple;
-  readonly offset: Triple;
-  readonly div: Triple;
-  readonly tapB: number;
-}
-
-function patchFields(
-  { taps }: ConvolutionAttributes,
-  grid: Triple,
-  source: Triple,
-  channels: number,
-  pixel: number,
-  { mul, step, offset, div, tapB }: Map3,
-): Readonly<Record<number, Word>> {
+  const { image, grid, taps, groups, strides, dilations, before } = attributes;
+  const columns = filters / groups;
   return {
-    ...three(Patch.Grid0, grid),
-    ...three(Patch.Source0, source),
-    [Patch.Channels]: channels,
-    [Patch.Pixel]: pixel,
-    [Patch.Taps1]: taps[1],
-    [Patch.Taps2]: taps[2],
-    ...three(Patch.Mul0, mul),
-    ...three(Patch.Step0, step),
-    ...three(Patch.Offset0, offset),
-    ...three(Patch.Div0, div),
-    [Patch.TapB]: tapB,
+    ...{ flags: 0, groups, grid, source: image, taps, channels: perGroup, pixel: perGroup * groups, columns },
+    ...{ mul: strides, step: dilations, offset: negative(before), div: ONES },
+    ...{ bStride: filters, bGroup: columns, cStride: filters },
   };
+}
+
+function inputGradient({ inputs: [, w], attributes }: Tensor<'convolutionInput'>): Product {
+  const { perGroup, filters } = channelsOf(w!.shape);
+  const { image, grid, taps, groups, strides, dilations, before } = attributes;
+  const channels = filters / groups;
+  return {
+    ...{ flags: GemmFlag.TransposedB, groups, grid: image, source: grid, taps, channels, pixel: filters },
+    ...{ mul: ONES, step: negative(dilations), offset: before, div: strides, columns: perGroup },
+    ...{ bStride: filters, bGroup: channels, cStride: perGroup * groups },
+  };
+}
+
+function filterGradient({ inputs: [x, dy], attributes }: Tensor<'convolutionFilter'>): Product {
+  const [pixel, filters] = [lastOf(x!.shape), lastOf(dy!.shape)];
+  const { image, grid, taps, groups, strides, dilations, before } = attributes;
+  const columns = filters / groups;
+  return {
+    ...{ flags: GemmFlag.TransposedA, groups, grid, source: image, taps, channels: pixel / groups, pixel },
+    ...{ mul: strides, step: dilations, offset: negative(before), div: ONES, columns },
+    ...{ bStride: filters, bGroup: columns, cStride: filters },
+  };
+}
+
+const map = (f: (d: 0 | 1 | 2) => number): Triple => [f(0), f(1), f(2)];
+const parts = (count: number, size: number): number => Math.ceil(count / size);
+const up = (n: number, unit: number): number => parts(n, unit) * unit;
+
+/** How the grid is cut into boxes: see assembly/kernels/convolution.ts. */
+function boxesOf({ grid, source, taps, mul, step, offset, div, channels, pixel }: Product, batch: number) {
+  const ends = ([0, 1, 2] as const).map((d) =>
+    [0, taps[d] - 1].map((t) => Math.ceil((t * step[d] + offset[d]) / div[d])),
+  );
+  const low = map((d) => Math.min(...ends[d]!));
+  const span = map((d) => Math.max(...ends[d]!) - low[d] + 1);
+  const across = map((d) => parts(grid[d], div[d]));
+  const inside =
+    channels === pixel &&
+    across.every((n, d) => low[d]! >= 0 && (n - 1) * mul[d]! + low[d]! + span[d]! <= source[d]!);
+  const extentOf = (box: Triple): Triple => map((d) => (box[d] - 1) * mul[d] + span[d]);
+  const fits = (images: number, box: Triple): boolean => {
+    const positions = images * volume(box);
+    const floats = images * volume(extentOf(box)) * channels;
+    return positions <= BOX_POSITIONS && (positions <= BOX_FEW || floats <= BOX_FLOATS);
+  };
+
+  // whole lines, planes and images, as many as fit; the first dimension that does not fit is cut in equal parts
+  const box: [number, number, number] = [1, 1, 1];
+  let whole = true;
+  for (const d of [2, 1, 0] as const) {
+    if (!whole) break;
+    for (let cut = 1; cut <= across[d]; cut++) {
+      box[d] = parts(across[d], cut);
+      if (fits(1, box)) break;
+    }
+    whole = box[d] === across[d];
+  }
+  let images = 1;
+  while (whole && images < batch && fits(images + 1, box)) images++;
+  return { low, box, images, inside, extent: extentOf(box) };
+}
+
+/** Bytes of a thread: what assembly/kernels/convolution.ts keeps there. */
+function scratchBytes(product: Product, batch: number): number {
+  const { flags, taps, div, channels, columns } = product;
+  const { box, images, extent, inside } = boxesOf(product, batch);
+  const positions = images * volume(box);
+  const panels = parts(columns, GEMM_PANEL) * GEMM_PANEL;
+  const source = inside ? 0 : images * volume(extent) * channels;
+  if (flags & GemmFlag.TransposedA) {
+    return up(4 * (FILTER_ROWS * (positions + GEMM_PANEL) + panels * positions + source), 64);
+  }
+  const rows = up(positions, GEMM_ROWS);
+  const tables = rows * 2 + (panels === columns ? 0 : rows * (2 + GEMM_PANEL));
+  const phases = volume(div);
+  const filter = panels * (volume(taps) * channels + phases);
+  return up(4 * (tables + phases * 5 + volume(taps) + filter + source) + 16, 64);
 }
 
 /** Three fields in a row. */
@@ -172,51 +205,57 @@ export function three(field: number, [a, b, c]: Triple): Readonly<Record<number,
   return { [field]: a, [field + 1]: b, [field + 2]: c };
 }
 
-interface Product {
-  readonly a: Tensor;
-  readonly b: Tensor;
-  readonly bStride: number;
-  readonly cStride: number;
-  readonly size: Dimensions;
-  readonly groups: number;
-  /** Floats from one group to the next, in each operand. */
-  readonly aGroup: number;
-  readonly bGroup: number;
-  readonly cGroup: number;
-  readonly flags: number;
-  readonly patch: Readonly<Record<number, Word>>;
-}
-
 /** One product for each group of channels. */
 function emitProduct(
   e: Emitter,
-  { output, epilogue }: Call<'convolution' | 'convolutionInput' | 'convolutionFilter'>,
-  { a, b, bStride, cStride, size, groups, aGroup, bGroup, cGroup, flags, patch }: Product,
+  { tensor, output, epilogue }: Call<'convolution' | 'convolutionInput' | 'convolutionFilter'>,
+  product: Product,
 ): void {
+  const [a, b] = tensor.inputs as [Tensor, Tensor];
+  const { flags, groups, grid, source, taps, mul, step, offset, div, channels, pixel, columns } = product;
+  const { bStride, bGroup, cStride } = product;
+  const { low, box, images, inside, extent } = boxesOf(product, e.batch);
   const { bias, activation, derivative } = epilogue;
   const form = (activation ?? derivative)?.attributes;
   const reference = derivative?.inputs[1];
+  const [positions, patch] = [e.batch * volume(grid), volume(taps) * channels];
+  const transposed = (flags & GemmFlag.TransposedA) !== 0;
   for (let g = 0; g < groups; g++) {
     e.emit(
       Op.Convolution,
       {
-        [Gemm.A]: e.address(a) + 4 * g * aGroup,
+        [Gemm.A]: e.address(a) + 4 * g * channels,
         [Gemm.AStride]: 0,
         [Gemm.B]: e.address(b) + 4 * g * bGroup,
         [Gemm.BStride]: bStride,
-        [Gemm.C]: e.address(output) + 4 * g * cGroup,
+        [Gemm.C]: e.address(output) + 4 * g * columns,
         [Gemm.CStride]: cStride,
-        [Gemm.M]: size.M,
-        [Gemm.N]: size.N,
-        [Gemm.K]: size.K,
-        [Gemm.Flags]: flags | GemmFlag.Patches | (derivative ? GemmFlag.Derivative : 0),
-        [Gemm.Bias]: bias ? e.address(bias) + 4 * g * cGroup : 0,
+        [Gemm.M]: transposed ? patch : positions,
+        [Gemm.N]: columns,
+        [Gemm.K]: transposed ? positions : patch,
+        [Gemm.Flags]: flags | (derivative ? GemmFlag.Derivative : 0),
+        [Gemm.Bias]: bias ? e.address(bias) + 4 * g * columns : 0,
         [Gemm.Activation]: form?.kind ?? 0,
         [Gemm.Alpha]: { f32: form?.alpha ?? 0 },
-        [Gemm.Reference]: reference ? e.address(reference) + 4 * g * cGroup : 0,
+        [Gemm.Reference]: reference ? e.address(reference) + 4 * g * columns : 0,
         [Gemm.Scratch]: e.workspace.start,
-        [Gemm.ScratchBytes]: gemmScratchBytes(size),
-        ...patch,
+        [Gemm.ScratchBytes]: scratchBytes(product, e.batch),
+        ...three(Patch.Grid0, grid),
+        ...three(Patch.Source0, source),
+        ...three(Patch.Taps0, taps),
+        ...three(Patch.Mul0, mul),
+        ...three(Patch.Step0, step),
+        ...three(Patch.Offset0, offset),
+        ...three(Patch.Div0, div),
+        ...three(Patch.Low0, low),
+        ...three(Patch.Box0, box),
+        ...three(Patch.Extent0, extent),
+        [Patch.Images]: e.batch,
+        [Patch.BoxImages]: images,
+        [Patch.Channels]: channels,
+        [Patch.Pixel]: pixel,
+        [Patch.Inside]: inside ? 1 : 0,
+        [Patch.TapB]: lastOf(b.shape) * b.shape.at(-2)!,
       },
       Patch.Length,
       [e.span(a), e.span(b), ...(bias ? [e.span(bias)] : []), ...(reference ? [e.span(reference)] : [])],

@@ -1,9 +1,26 @@
-import { Affine, BiasAdd, Binary, BinaryKind, Dropout, Op, SumRows } from '../../assembly/tape.ts';
+import { Affine, BiasAdd, Dropout, Op } from '../../assembly/tape.ts';
+import type { DropoutAttributes } from './attributes.ts';
+import { emitReduce } from './broadcast.ts';
 import type { Rules } from './rule.ts';
-import { lastOf, sameShape, showShape, type Tensor } from './tensor.ts';
+import { lastOf, showShape, sizeOf, type Tensor } from './tensor.ts';
 
-export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
+/** -scale · alpha of SELU: what it tends to (Klambauer et al. 2017). */
+const SELU_LIMIT = -1.7580993408473766;
+
+/** y = x · scale + offset where it is kept, else other. */
+export function dropoutFactors({ rate, alpha }: DropoutAttributes) {
+  const p = Math.fround(rate);
+  if (!alpha) return { scale: 1 / (1 - p), offset: 0, other: 0 };
+  // Klambauer et al. 2017: a = 1 / sqrt((1 - rate)(1 + rate limit²)), b = -a · rate · limit
+  const scale = 1 / Math.sqrt((1 - p) * (1 + p * SELU_LIMIT ** 2));
+  if (alpha === 'gradient') return { scale, offset: 0, other: 0 };
+  const offset = -scale * p * SELU_LIMIT;
+  return { scale, offset, other: scale * SELU_LIMIT + offset };
+}
+
+export const elementwiseOps: Rules<'biasAdd' | 'affine' | 'sumRows' | 'dropout'> = {
   biasAdd: {
+    name: 'biasAdd',
     shape: ([x, bias], _, fail) => {
       if (bias!.shape.length !== 1 || bias!.shape[0] !== lastOf(x!.shape)) {
         fail(`cannot add a bias of ${showShape(bias!.shape)} to ${showShape(x!.shape)}`);
@@ -13,7 +30,7 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
     // dx = dy, dbias = sum of dy over the rows
     gradient: (tracer, { inputs: [x, bias], layer }, dy) => [
       [x!, dy],
-      [bias!, tracer.add('sumRows', [dy], {}, layer)],
+      [bias!, tracer.add(elementwiseOps.sumRows, [dy], {}, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -34,51 +51,12 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
     },
   },
 
-  binary: {
-    shape: ([a, b], _, fail) => {
-      if (!sameShape(a!.shape, b!.shape)) {
-        fail(`cannot combine ${showShape(a!.shape)} with ${showShape(b!.shape)}`);
-      }
-      return a!.shape;
-    },
-    // d(a + b) = da + db; d(a - b) = da - db; d(a b) = b da + a db
-    gradient: (tracer, { inputs: [a, b], attributes: { kind }, layer }, dy) => {
-      if (kind === BinaryKind.Add) return [[a!, dy], [b!, dy]]; // biome-ignore format: a pair
-      if (kind === BinaryKind.Subtract) {
-        return [
-          [a!, dy],
-          [b!, tracer.add('affine', [dy], { scale: -1, offset: 0 }, layer)],
-        ];
-      }
-      return [
-        [a!, tracer.add('binary', [dy, b!], { kind: BinaryKind.Multiply }, layer)],
-        [b!, tracer.add('binary', [dy, a!], { kind: BinaryKind.Multiply }, layer)],
-      ];
-    },
-    inPlace: true,
-    emit: (e, { tensor, output }) => {
-      const [a, b] = tensor.inputs as [Tensor, Tensor];
-      e.emit(
-        Op.Binary,
-        {
-          [Binary.A]: e.address(a),
-          [Binary.B]: e.address(b),
-          [Binary.Target]: e.address(output),
-          [Binary.Count]: e.size(a),
-          [Binary.Kind]: tensor.attributes.kind,
-        },
-        Binary.Length,
-        [e.span(a), e.span(b)],
-        [e.span(output)],
-      );
-    },
-  },
-
   affine: {
+    name: 'affine',
     shape: ([x]) => x!.shape,
     // d(scale x + offset) = scale dx
     gradient: (tracer, { inputs: [x], attributes: { scale }, layer }, dy) => [
-      [x!, tracer.add('affine', [dy], { scale, offset: 0 }, layer)],
+      [x!, tracer.add(elementwiseOps.affine, [dy], { scale, offset: 0 }, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -100,42 +78,41 @@ export const elementwise: Rules<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'd
   },
 
   sumRows: {
+    name: 'sumRows',
     shape: ([x]) => [lastOf(x!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {
       const x = tensor.inputs[0]!;
-      e.emit(
-        Op.SumRows,
-        {
-          [SumRows.Source]: e.address(x),
-          [SumRows.Target]: e.address(output),
-          [SumRows.Rows]: e.rows(x),
-          [SumRows.Columns]: lastOf(x.shape),
-        },
-        SumRows.Length,
-        [e.span(x)],
-        [e.span(output)],
-      );
+      emitReduce(e, x, e.span(output), { outer: 1, reduced: e.rows(x), inner: lastOf(x.shape) });
     },
   },
 
   dropout: {
+    name: 'dropout',
     shape: ([x]) => x!.shape,
     // the same mask, computed again from the counter
-    gradient: (tracer, { inputs: [x], attributes, layer }, dy) => [
-      [x!, tracer.add('dropout', [dy], attributes, layer)],
-    ],
+    gradient: (tracer, { inputs: [x], attributes, layer }, dy) => {
+      const own = attributes.alpha ? { ...attributes, alpha: 'gradient' as const } : attributes;
+      return [[x!, tracer.add(elementwiseOps.dropout, [dy], own, layer)]];
+    },
     inPlace: true,
     emit: (e, { tensor, output }) => {
       const x = tensor.inputs[0]!;
+      const { rate, stream, shared } = tensor.attributes;
+      const { scale, offset, other } = dropoutFactors(tensor.attributes);
       e.emit(
         Op.Dropout,
         {
           [Dropout.Source]: e.address(x),
           [Dropout.Target]: e.address(output),
           [Dropout.Count]: e.size(x),
-          [Dropout.Rate]: { f32: tensor.attributes.rate },
-          [Dropout.Stream]: tensor.attributes.stream,
+          [Dropout.Rate]: { f32: rate },
+          [Dropout.Stream]: stream,
+          [Dropout.Positions]: shared ? sizeOf(x.shape.slice(1, -1), 1) : 1,
+          [Dropout.Channels]: lastOf(x.shape),
+          [Dropout.Scale]: { f32: scale },
+          [Dropout.Offset]: { f32: offset },
+          [Dropout.Other]: { f32: other },
         },
         Dropout.Length,
         [e.span(x)],

@@ -1,4 +1,4 @@
-import { BinaryHits, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
+import { Affine, BinaryHits, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
 import type { LossOp, OpAttributes } from './attributes.ts';
 import type { Call, Emitter, Gradients, Rules, Tracer, Word } from './rule.ts';
 import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
@@ -18,7 +18,7 @@ function lossGradient(tracer: Tracer, tensor: Tensor<LossOp>): Gradients {
   const prediction = tensor.inputs[0]!;
   const form = 'form' in tensor.attributes ? tensor.attributes.form : LossForm.Logits;
   const of = form === LossForm.Sigmoid ? prediction.inputs[0]! : prediction;
-  return [[of, tracer.add('lossGradient', [tensor as unknown as Tensor], {}, tensor.layer)]];
+  return [[of, tracer.add(lossOps.lossGradient, [tensor as unknown as Tensor], {}, tensor.layer)]];
 }
 
 /**
@@ -71,8 +71,9 @@ function classTargets(inputs: readonly Tensor[], { sparse }: { sparse: boolean }
   return x.shape.slice(0, -1);
 }
 
-export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'> = {
+export const lossOps: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits' | 'rowLoss'> = {
   meanSquaredError: {
+    name: 'meanSquaredError',
     shape: sameAsTarget,
     // d (x - t)² = 2 (x - t)
     gradient: lossGradient,
@@ -83,6 +84,7 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   binaryCrossEntropy: {
+    name: 'binaryCrossEntropy',
     shape: sameAsTarget,
     // on logits sigmoid(x) - t; on probabilities (q - t) / (q (1 - q))
     gradient: lossGradient,
@@ -98,6 +100,7 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   softmaxCrossEntropy: {
+    name: 'softmaxCrossEntropy',
     shape: classTargets,
     // softmax(x) - onehot(t)
     gradient: lossGradient,
@@ -110,13 +113,44 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
     },
   },
 
+  // operations made the losses; here the gradient of their mean (or sum) begins: 1 / batch (or 1) for each
+  rowLoss: {
+    name: 'rowLoss',
+    shape: ([x]) => x!.shape,
+    gradient: (tracer, tensor) => [
+      [tensor.inputs[0]!, tracer.add(lossOps.lossGradient, [tensor as unknown as Tensor], {}, tensor.layer)],
+    ],
+    emit: (e, { tensor, output, second }) => {
+      const x = tensor.inputs[0]!;
+      const affine = (y: Tensor, scale: number, offset: number): void =>
+        e.emit(
+          Op.Affine,
+          {
+            [Affine.Source]: e.address(x),
+            [Affine.Target]: e.address(y),
+            [Affine.Count]: e.size(x),
+            [Affine.Scale]: { f32: scale },
+            [Affine.Offset]: { f32: offset },
+          },
+          Affine.Length,
+          [e.span(x)],
+          [e.span(y)],
+        );
+      affine(output, 1, 0);
+      // a loss that is not finite makes the gradient NaN: the step ends there
+      if (second) affine(second, 0, tensor.attributes.reduction === 'mean' ? 1 / e.batch : 1);
+    },
+  },
+
   lossGradient: {
+    name: 'lossGradient',
     shape: ([loss]) => loss!.inputs[0]!.shape,
     gradient: 'none',
     emit: 'none',
   },
 
   classHits: {
+    name: 'classHits',
     shape: classTargets,
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -139,6 +173,7 @@ export const losses: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'>
   },
 
   binaryHits: {
+    name: 'binaryHits',
     shape: sameAsTarget,
     gradient: 'none',
     emit: (e, { tensor, output }) => {

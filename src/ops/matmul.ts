@@ -52,8 +52,9 @@ function up(n: number, unit: number): number {
   return Math.ceil(n / unit) * unit;
 }
 
-export const matmul: Rules<'matmul'> = {
+export const matmulOps: Rules<'matmul'> = {
   matmul: {
+    name: 'matmul',
     shape: ([a, b], { transposeA, transposeB }, fail) => {
       const inner = transposeA ? a!.shape[0]! : lastOf(a!.shape);
       const K = transposeB ? lastOf(b!.shape) : b!.shape[0]!;
@@ -65,7 +66,7 @@ export const matmul: Rules<'matmul'> = {
     // d(a · b) : da = dy · bᵀ, db = aᵀ · dy; stored-transposed operands change sides
     gradient: (tracer, { inputs: [a, b], attributes: { transposeA, transposeB }, layer }, dy) => {
       const product = (x: Tensor, y: Tensor, tx: boolean, ty: boolean) =>
-        tracer.add('matmul', [x, y], { transposeA: tx, transposeB: ty }, layer);
+        tracer.add(matmulOps.matmul, [x, y], { transposeA: tx, transposeB: ty }, layer);
       return [
         [a!, transposeA ? product(b!, dy, transposeB, true) : product(dy, b!, false, !transposeB)],
         [b!, transposeB ? product(dy, a!, true, transposeA) : product(a!, dy, !transposeA, false)],

@@ -1,6 +1,9 @@
 import { CopyRows, Maximum, MaximumGrad, Op, RowDot, ScaleRows } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { Emitter, Rules } from './rule.ts';
-import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
+import { sourceOps } from './sources.ts';
+import { takeOps } from './take.ts';
+import { BATCH, lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
 
 type Merge = 'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | 'rowDot' | 'scaleRows';
 
@@ -51,11 +54,13 @@ function same(
   };
 }
 
-export const merge: Rules<Merge> = {
+export const mergeOps: Rules<Merge> = {
   concatenate: {
+    name: 'concatenate',
+    family: families.tensors,
     shape: (inputs, { axis }, fail) => {
       const [head] = inputs as [Tensor];
-      if (axis < 1 || axis >= head.shape.length) {
+      if (axis >= head.shape.length || head.shape[axis] === BATCH) {
         fail(`cannot concatenate along axis ${axis} of ${showShape(head.shape)}; the batch is axis 0`);
       }
       for (const { shape } of inputs) {
@@ -77,7 +82,7 @@ export const merge: Rules<Merge> = {
       return inputs.map((input) => {
         const size = input.shape[axis]!;
         from += size;
-        return [input, tracer.add('slice', [dy], { axis, from: from - size, size }, layer)];
+        return [input, tracer.add(mergeOps.slice, [dy], { axis, from: from - size, size }, layer)];
       });
     },
     emit: (e, { tensor, output }) => {
@@ -91,14 +96,21 @@ export const merge: Rules<Merge> = {
   },
 
   slice: {
+    name: 'slice',
+    family: families.tensors,
     shape: ([x], { axis, from, size }, fail) => {
       const there = x!.shape[axis] ?? 0;
-      if (axis < 1 || from + size > there) {
+      if (there === BATCH || from + size > there) {
         fail(`axis ${axis} of ${showShape(x!.shape)} has no entries ${from} to ${from + size - 1}`);
       }
       return x!.shape.map((d, i) => (i === axis ? size : d));
     },
-    gradient: 'none',
+    // dx = dy at its place among zeros
+    gradient: (tracer, { inputs: [x], attributes: { axis, from, size }, layer }, dy) => {
+      const values = Int32Array.from({ length: size }, (_, i) => from + i);
+      const places = tracer.add(sourceOps.constant, [], { values, shape: [size] }, layer);
+      return [[x!, tracer.add(takeOps.takeGrad, [dy, places], { axis, size: x!.shape[axis]! }, layer)]];
+    },
     emit: (e, { tensor, output }) => {
       const { axis, from } = tensor.attributes;
       emitCopy(e, { whole: tensor.inputs[0]!, part: output, axis, from }, false);
@@ -106,11 +118,13 @@ export const merge: Rules<Merge> = {
   },
 
   maximum: {
+    name: 'maximum',
+    family: families.tensors,
     shape: same('maximum'),
     // da = dy where a > b, db = dy where b > a; halves where they are equal
     gradient: (tracer, { inputs: [a, b], layer }, dy) => [
-      [a!, tracer.add('maximumGrad', [dy, a!, b!], {}, layer)],
-      [b!, tracer.add('maximumGrad', [dy, b!, a!], {}, layer)],
+      [a!, tracer.add(mergeOps.maximumGrad, [dy, a!, b!], {}, layer)],
+      [b!, tracer.add(mergeOps.maximumGrad, [dy, b!, a!], {}, layer)],
     ],
     inPlace: true,
     emit: (e, { tensor, output }) => {
@@ -131,6 +145,8 @@ export const merge: Rules<Merge> = {
   },
 
   maximumGrad: {
+    name: 'maximumGrad',
+    family: families.tensors,
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
@@ -153,11 +169,13 @@ export const merge: Rules<Merge> = {
   },
 
   rowDot: {
+    name: 'rowDot',
+    family: families.tensors,
     shape: (inputs, _, fail) => [...same('dot')(inputs, _, fail).slice(0, -1), 1],
     // da = dy b, db = dy a
     gradient: (tracer, { inputs: [a, b], layer }, dy) => [
-      [a!, tracer.add('scaleRows', [b!, dy], {}, layer)],
-      [b!, tracer.add('scaleRows', [a!, dy], {}, layer)],
+      [a!, tracer.add(mergeOps.scaleRows, [b!, dy], {}, layer)],
+      [b!, tracer.add(mergeOps.scaleRows, [a!, dy], {}, layer)],
     ],
     emit: (e, { tensor, output }) => {
       const [a, b] = tensor.inputs as [Tensor, Tensor];
@@ -178,8 +196,17 @@ export const merge: Rules<Merge> = {
   },
 
   scaleRows: {
+    name: 'scaleRows',
+    family: families.tensors,
     shape: ([x]) => x!.shape,
-    gradient: 'none',
+    // dx = dy scale, dscale = dy · x
+    gradient: (tracer, { inputs: [x, scale], layer }, dy) => {
+      const products = tracer.add(mergeOps.rowDot, [dy, x!], {}, layer) as unknown as Tensor;
+      return [
+        [x!, tracer.add(mergeOps.scaleRows, [dy, scale!], {}, layer)],
+        [scale!, tracer.add(sourceOps.reshape, [products], { shape: scale!.shape.slice(1) }, layer)],
+      ];
+    },
     inPlace: true,
     emit: (e, { tensor, output }) => {
       const [x, scale] = tensor.inputs as [Tensor, Tensor];

@@ -8,7 +8,9 @@ import {
   Op,
   ScaleGrad,
 } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import type { GroupAttributes } from './attributes.ts';
+import { recurrentOps } from './recurrent.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { BATCH, lastOf, type Shape, sizeOf, type Tensor } from './tensor.ts';
 
@@ -31,10 +33,12 @@ function statisticsShape(x: Tensor, { over, groupSize }: GroupAttributes): Shape
   return over === 'batch' ? [PLANES, groups] : [BATCH, PLANES, groups];
 }
 
-export const normalize: Rules<
+export const normalizeOps: Rules<
   'moments' | 'movingMoments' | 'movingAverage' | 'normalize' | 'normalizeGrad' | 'scaleGrad'
 > = {
   moments: {
+    name: 'moments',
+    family: families.tensors,
     shape: ([x], attributes) => statisticsShape(x!, attributes),
     // that of `normalize` goes through the statistics
     gradient: 'none',
@@ -61,6 +65,8 @@ export const normalize: Rules<
   },
 
   movingMoments: {
+    name: 'movingMoments',
+    family: families.tensors,
     shape: ([mean]) => [PLANES, lastOf(mean!.shape)],
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -82,6 +88,8 @@ export const normalize: Rules<
   },
 
   movingAverage: {
+    name: 'movingAverage',
+    family: families.tensors,
     shape: ([old]) => old!.shape,
     gradient: 'none',
     emit: (e, { tensor, output }) => {
@@ -106,21 +114,23 @@ export const normalize: Rules<
   },
 
   normalize: {
+    name: 'normalize',
+    family: families.tensors,
     shape: ([x]) => x!.shape,
     gradient: (tracer, { inputs, attributes, layer }, dy) => {
       const [x, statistics] = inputs as readonly [Tensor, Tensor];
       const { gamma, beta } = factors(inputs, attributes);
-      const dx = tracer.add(
-        'normalizeGrad',
-        [dy, x, statistics, ...(gamma ? [gamma] : [])],
-        attributes,
-        layer,
-      );
       // dgamma = sum of dy (x - mean) / sqrt(variance + epsilon), dbeta = sum of dy, over the rows
+      const dgamma: Tensor = tracer.add(normalizeOps.scaleGrad, [dy, x, statistics], attributes, layer);
+      const shape = [lastOf(x.shape)];
+      const dbeta: Tensor = tracer.add(recurrentOps.secondResult, [dgamma], { shape, whole: true }, layer);
+      // of a batch, dx follows from those sums
+      const sums = attributes.over === 'batch' && attributes.mode === 'centered' ? [dgamma, dbeta] : [];
+      const operands = [dy, x, statistics, ...(gamma ? [gamma] : []), ...sums];
       return [
-        [x, dx],
-        ...(gamma ? [[gamma, tracer.add('scaleGrad', [dy, x, statistics], attributes, layer)] as const] : []),
-        ...(beta ? [[beta, tracer.add('sumRows', [dy], {}, layer)] as const] : []),
+        [x, tracer.add(normalizeOps.normalizeGrad, operands, attributes, layer)],
+        ...(gamma ? [[gamma, dgamma] as const] : []),
+        ...(beta ? [[beta, dbeta] as const] : []),
       ];
     },
     inPlace: true,
@@ -149,11 +159,15 @@ export const normalize: Rules<
   },
 
   normalizeGrad: {
+    name: 'normalizeGrad',
+    family: families.tensors,
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
     emit: (e, { tensor, output }) => {
-      const [dy, x, statistics, gamma] = tensor.inputs as readonly [Tensor, Tensor, Tensor, Tensor?];
+      const [dy, x, statistics, ...rest] = tensor.inputs as readonly [Tensor, Tensor, Tensor, ...Tensor[]];
+      const gamma = tensor.attributes.scale ? rest.shift() : undefined;
+      const [dgamma, dbeta] = rest;
       const { outer, inner, groups, width } = viewOf(x, tensor.attributes, e);
       e.emit(
         Op.NormalizeGrad,
@@ -168,6 +182,8 @@ export const normalize: Rules<
           [NormalizeGrad.Groups]: groups,
           [NormalizeGrad.Width]: width,
           [NormalizeGrad.Mode]: MODES[tensor.attributes.mode],
+          [NormalizeGrad.ScaleGrad]: dgamma ? e.address(dgamma) : 0,
+          [NormalizeGrad.ShiftGrad]: dbeta ? e.address(dbeta) : 0,
         },
         NormalizeGrad.Length,
         tensor.inputs.map((input) => e.span(input)),
@@ -177,9 +193,12 @@ export const normalize: Rules<
   },
 
   scaleGrad: {
+    name: 'scaleGrad',
+    family: families.tensors,
     shape: ([dy]) => [lastOf(dy!.shape)],
     gradient: 'none',
-    emit: (e, { tensor, output }) => {
+    workspace: ({ inputs: [dy] }) => sumBytes(dy!),
+    emit: (e, { tensor, output, second }) => {
       const [dy, x, statistics] = tensor.inputs as [Tensor, Tensor, Tensor];
       const { outer, inner, groups, width } = viewOf(x, tensor.attributes, e);
       e.emit(
@@ -193,14 +212,20 @@ export const normalize: Rules<
           [ScaleGrad.Inner]: inner,
           [ScaleGrad.Groups]: groups,
           [ScaleGrad.Width]: width,
+          [ScaleGrad.Shift]: second ? e.address(second) : 0,
+          [ScaleGrad.Scratch]: e.workspace.start,
+          [ScaleGrad.ScratchBytes]: sumBytes(dy),
         },
         ScaleGrad.Length,
         tensor.inputs.map((input) => e.span(input)),
-        [e.span(output)],
+        [e.span(output), ...(second ? [e.span(second)] : []), e.workspace],
       );
     },
   },
 };
+
+/** Two float64 for each channel, and room for a last vector. */
+const sumBytes = (dy: Tensor): number => Math.ceil(lastOf(dy.shape) / 4) * 64;
 
 const MODES = {
   centered: NormalizeMode.Centered,

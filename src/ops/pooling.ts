@@ -1,19 +1,24 @@
 import { Op, Pool } from '../../assembly/tape.ts';
+import * as families from '../runtime/families.ts';
 import { three } from './convolution.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { BATCH, lastOf, type Tensor } from './tensor.ts';
 
-export const pooling: Rules<'pool' | 'poolGrad'> = {
+export const poolingOps: Rules<'pool' | 'poolGrad'> = {
   pool: {
+    name: 'pool',
+    family: families.spatial,
     shape: ([x], { grid }) => [BATCH, ...grid.slice(5 - x!.shape.length), lastOf(x!.shape)],
     // the largest: dy to the first largest of each window; the mean: dy / count to each
     gradient: (tracer, { inputs: [x], attributes, layer }, dy) => [
-      [x!, tracer.add('poolGrad', [x!, dy], attributes, layer)],
+      [x!, tracer.add(poolingOps.poolGrad, [x!, dy], attributes, layer)],
     ],
     emit: (e, { tensor, output }) => emitPool(e, Op.Pool, tensor, output),
   },
 
   poolGrad: {
+    name: 'poolGrad',
+    family: families.spatial,
     shape: ([x]) => x!.shape,
     gradient: 'none',
     emit: (e, { tensor, output }) => emitPool(e, Op.PoolGrad, tensor, output),

@@ -1,13 +1,16 @@
 import type { Op } from '../../assembly/tape.ts';
+import type { Family } from '../runtime/families.ts';
 import type { OpAttributes, OpName } from './attributes.ts';
 import type { ElementType, Shape, Tensor } from './tensor.ts';
 
 /** Where gradient rules make tensors. */
 export interface Tracer {
+  /** The layer (or loss, or metric) that is tracing, for messages. */
+  readonly layer: string;
   add<K extends OpName>(
-    op: K,
+    op: OpRule<K>,
     inputs: readonly Tensor[],
-    attributes: OpAttributes[K],
+    attributes: OpAttributes[NoInfer<K>],
     layer?: string,
   ): Tensor<K>;
 }
@@ -24,12 +27,14 @@ export interface Epilogue {
   derivative?: Tensor<'activationGrad'>;
 }
 
-/** One kernel call: an operation, the tensor its result becomes after fusion, and a second result of some. */
+/** One kernel call: an operation, the tensor its result becomes after fusion, and further results of some. */
 export interface Call<K extends OpName = OpName> {
   readonly tensor: Tensor<K>;
   output: Tensor;
   /** What it makes in the same pass: a loss its gradient, a recurrence what its gradient needs. */
   second?: Tensor;
+  /** A recurrence's gradient: that of the states before the first step. */
+  third?: Tensor;
   epilogue: Epilogue;
 }
 
@@ -55,7 +60,11 @@ export interface Emitter {
   emit(op: Op, fields: Readonly<Record<number, Word>>, length: number, reads: Span[], writes: Span[]): void;
 }
 
-export interface OpRule<K extends OpName> {
+/** An operation: its name and everything that is known of it. */
+export interface OpRule<K extends OpName = OpName> {
+  readonly name: K;
+  /** The part of the numeric core that has its kernels; undefined: the part that is always there. */
+  readonly family?: Family;
   /** The result's shape; `fail` throws an error that names the layer. */
   shape(inputs: readonly Tensor[], attributes: OpAttributes[K], fail: (message: string) => never): Shape;
   type?(attributes: OpAttributes[K]): ElementType;

@@ -1,4 +1,5 @@
 import type { OpAttributes, OpName } from './attributes.ts';
+import type { OpRule, Tracer } from './rule.ts';
 
 /** The first dimension of everything that depends on the batch: its size is known when a program is encoded. */
 export const BATCH = -1;
@@ -12,12 +13,21 @@ export type ElementType = 'f32' | 'i32';
 export interface Tensor<K extends OpName = OpName> {
   readonly id: number;
   readonly op: K;
+  readonly rule: OpRule;
   readonly inputs: readonly Tensor[];
   readonly attributes: OpAttributes[K];
   readonly shape: Shape;
   readonly type: ElementType;
   /** The layer that made it, for messages and profiles. */
   readonly layer: string;
+  /** Of several whose results the gradient makes again, instead of keeping them. */
+  readonly block: number | undefined;
+  /** Where it was made. */
+  readonly tracer: Tracer;
+}
+
+export function isTensor(value: unknown): value is Tensor {
+  return typeof value === 'object' && value !== null && 'tracer' in value && 'op' in value;
 }
 
 export function isOp<K extends OpName>(tensor: Tensor, op: K): tensor is Tensor<K> {

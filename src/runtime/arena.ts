@@ -1,4 +1,6 @@
 const PAGE = 65536;
+/** What the modules ask for at least (asconfig.json). */
+const INITIAL_PAGES = 16;
 const MAX_PAGES = 65536;
 /** Every allocation starts on a cache line. */
 const LINE = 64;
@@ -11,19 +13,14 @@ interface Hole {
 /** The one memory of a program: JavaScript gives out ranges of it; the core never allocates. */
 export class Arena {
   readonly memory: WebAssembly.Memory;
-  /** Free ranges, by address, never adjacent. */
-  readonly #holes: Hole[] = [];
+  /** Free ranges, by address, never adjacent. The first page has the static data of the modules (scripts/build.mjs). */
+  readonly #holes: Hole[] = [{ start: PAGE, end: INITIAL_PAGES * PAGE }];
   readonly #sizes = new Map<number, number>();
   #end: number;
 
   constructor(readonly shared: boolean) {
-    this.memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
-    this.#end = 16 * PAGE;
-  }
-
-  /** Gives the arena the bytes from `base` on. */
-  start(base: number): void {
-    this.#holes.push({ start: up(base), end: this.#end });
+    this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+    this.#end = INITIAL_PAGES * PAGE;
   }
 
   /** The address of `bytes` new bytes, zeroed. */

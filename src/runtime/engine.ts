@@ -1,11 +1,12 @@
 import { instantiateSync } from '@assemblyscript/loader';
+import { FamilyIndex } from '../../assembly/tape.ts';
 import { Arena } from './arena.ts';
+import { core, type Family } from './families.ts';
 import { type Build, bestBuild, compile, compiled } from './module.ts';
 import type { Pool } from './pool.ts';
 
 /** What the numeric core exports (assembly/index.ts). */
 export interface Core extends Record<string, unknown> {
-  base(): number;
   bind(thread: number, threads: number, sync: number): void;
   run(program: number, steps: number): number;
   execute(program: number, tape: number): void;
@@ -33,51 +34,101 @@ export interface EngineOptions {
 /** Bytes of the barrier's words. */
 const SYNC_BYTES = 64;
 
-/** One instance of the core on one arena, with its threads. */
+/** What a family exports besides `execute` (assembly/families/). */
+interface Part extends Record<string, unknown> {
+  bind(thread: number, threads: number, sync: number): void;
+}
+
+/** One instance of the core, and of the families that its programs need, on one arena, with their threads. */
 export class Engine {
   readonly arena: Arena;
   readonly core: Core;
   readonly threads: number;
+  /** The functions through which the executor calls the families. */
+  readonly #table = new WebAssembly.Table({ element: 'anyfunc', initial: FamilyIndex.Count });
+  readonly #parts = new Map<Family, Part>();
   #pool: Pool | undefined;
 
-  /** One thread, at once. */
+  /** On one thread, at once; `start` brings the others. */
   constructor(
     readonly build: Build,
     threads = 1,
   ) {
-    const shared = threads > 1;
     this.threads = threads;
-    this.arena = new Arena(shared);
+    this.arena = new Arena(threads > 1);
+    this.core = this.#instance<Core>(core).exports;
+    this.core.bind(0, 1, 0);
+  }
+
+  /** With families compiled without blocking the thread, and all threads started. */
+  static async create(
+    options: EngineOptions = {},
+    families: ReadonlySet<Family> = new Set(),
+  ): Promise<Engine> {
+    const threads = options.threads ?? 1;
+    const build = bestBuild(options.reproducible ?? false);
+    await Promise.all([core, ...families].map((family) => compile(family, build, threads > 1)));
+    const engine = new Engine(build, threads);
+    for (const family of families) engine.load(family);
+    await engine.start();
+    return engine;
+  }
+
+  /** Makes a family's instructions work, on this thread; on the others from the next `start` on. */
+  load(family: Family): void {
+    if (this.#parts.has(family)) return;
+    this.#dismiss();
+    const { instance, exports } = this.#instance<Part>(family);
+    exports.bind(0, 1, 0);
+    // the loader's exports are wrappers in JavaScript; the table takes WebAssembly functions
+    this.#table.set(family.index, instance.exports.execute);
+    this.#parts.set(family, exports);
+  }
+
+  /** Starts the other threads, unless they run. */
+  async start(): Promise<void> {
+    if (this.threads === 1 || this.#pool) return;
+    const { Pool } = await import('./pool.ts');
+    // of each pool its own: the threads of one before may not have ended yet
+    const sync = this.arena.allocate(SYNC_BYTES);
+    const families: (WebAssembly.Module | undefined)[] = Array.from({ length: FamilyIndex.Count });
+    for (const { index, ...rest } of this.#parts.keys()) {
+      families[index] = compiled({ index, ...rest }, this.build, true);
+    }
+    const pool = await Pool.start(
+      compiled(core, this.build, true),
+      families,
+      this.arena.memory,
+      this.threads,
+      sync,
+    );
+    this.#bind(this.threads, sync);
+    this.#pool = pool;
+  }
+
+  /** Sends the threads home. The engine still works, on one thread. */
+  dispose(): void {
+    this.#dismiss();
+  }
+
+  #dismiss(): void {
+    if (!this.#pool) return;
+    this.#pool = undefined;
+    this.core.dismiss();
+    this.#bind(1, 0);
+  }
+
+  #bind(threads: number, sync: number): void {
+    for (const part of [this.core, ...this.#parts.values()]) part.bind(0, threads, sync);
+  }
+
+  #instance<T extends Record<string, unknown>>(family: Family): ReturnType<typeof instantiateSync<T>> {
     const { memory } = this.arena;
     // a thread that waits for others; alone it never does
     const sleep = (word: number, value: number): void => {
       Atomics.wait(new Int32Array(memory.buffer), word >> 2, value);
     };
-    const imports = { env: { memory, sleep } };
-    this.core = instantiateSync<Core>(compiled(build, shared), imports).exports;
-    this.arena.start(this.core.base());
-    this.core.bind(0, 1, 0);
-  }
-
-  static async create(options: EngineOptions = {}): Promise<Engine> {
-    const threads = options.threads ?? 1;
-    const build = bestBuild(options.reproducible ?? false);
-    await compile(build, threads > 1);
-    const engine = new Engine(build, threads);
-    if (threads > 1) {
-      const { Pool } = await import('./pool.ts');
-      const sync = engine.arena.allocate(SYNC_BYTES);
-      engine.core.bind(0, threads, sync);
-      engine.#pool = await Pool.start(compiled(build, true), engine.arena.memory, threads, sync);
-    }
-    return engine;
-  }
-
-  /** Sends the threads home. The engine still works, on one thread. */
-  dispose(): void {
-    if (!this.#pool) return;
-    this.#pool = undefined;
-    this.core.dismiss();
-    this.core.bind(0, 1, 0);
+    const imports = { env: { memory, sleep, table: this.#table } };
+    return instantiateSync<T>(compiled(family, this.build, this.arena.shared), imports);
   }
 }

@@ -1,7 +1,7 @@
-import { pieces } from './wasm/pieces.ts';
+import type { Family } from './families.ts';
 
 /**
- * The numeric core comes in two builds, both inlined: `simd`, whose results are the same bits on every machine, and
+ * Each module of the core comes in two builds, both inlined: `simd`, whose results are the same bits on every machine, and
  * `relaxed`, which uses fused multiply-add where the engine has relaxed SIMD.
  */
 export type Build = 'simd' | 'relaxed';
@@ -19,23 +19,23 @@ export function bestBuild(reproducible: boolean): Build {
 const modules = new Map<string, WebAssembly.Module>();
 
 /** The compiled module for shared or plain memory; compiled once. */
-export function compiled(build: Build, shared: boolean): WebAssembly.Module {
-  const key = `${build} ${shared}`;
+export function compiled(family: Family, build: Build, shared: boolean): WebAssembly.Module {
+  const key = `${family.name} ${build} ${shared}`;
   let module = modules.get(key);
   if (!module) {
-    module = new WebAssembly.Module(bytesOf(build, shared));
+    module = new WebAssembly.Module(bytesOf(family, build, shared));
     modules.set(key, module);
   }
   return module;
 }
 
 /** The same without blocking the thread; what `Trainer.create` uses. */
-export async function compile(build: Build, shared: boolean): Promise<void> {
-  const key = `${build} ${shared}`;
-  if (!modules.has(key)) modules.set(key, await WebAssembly.compile(bytesOf(build, shared)));
+export async function compile(family: Family, build: Build, shared: boolean): Promise<void> {
+  const key = `${family.name} ${build} ${shared}`;
+  if (!modules.has(key)) modules.set(key, await WebAssembly.compile(bytesOf(family, build, shared)));
 }
 
-function bytesOf(build: Build, shared: boolean): Uint8Array<ArrayBuffer> {
+function bytesOf({ pieces }: Family, build: Build, shared: boolean): Uint8Array<ArrayBuffer> {
   // the pieces of the two builds take turns
   const turn = build === 'relaxed' ? 1 : 0;
   const text = pieces.filter((_, i) => i % 2 === turn).join('');

@@ -16,7 +16,7 @@ export function architectureConfig(architecture: Architecture): Config {
   for (const { tensor } of inputs) numbers.set(tensor.source, next++);
   for (const application of applications) {
     numbers.set(application, next);
-    next += isSubModel(application.layer) ? application.layer.outputs.length : 1;
+    next += application.shapes.length;
   }
   const number = ({ source, index }: SymbolicTensor): number => numbers.get(source)! + index;
   const names = new Map(architecture.layers.map(({ layer, name }) => [layer, name]));

@@ -74,11 +74,10 @@ export class Architecture {
     );
     const inner = new Set<Applicable>();
     const names = uniqueNames([...new Set(this.applications.map(({ layer }) => layer))], what);
-    const results = this.#results(outputs);
     const specs: OwnedSpec[] = [];
     let total = 0;
     for (const application of this.applications) {
-      const { layer } = application;
+      const { layer, shapes } = application;
       const name = names.get(layer)!;
       const own = specsOf(
         layer,
@@ -86,7 +85,6 @@ export class Architecture {
         name,
       );
       const before = this.#members.get(layer);
-      const shapes = results.get(application) ?? [];
       if (before) checkShared(before, own);
       else {
         checkContained(layer, name, inner);
@@ -161,20 +159,6 @@ export class Architecture {
       results.set(application, callLayer(application.layer, application.inputs.map(of), own, prefix + name));
     }
     return this.outputs.map(({ tensor }) => of(tensor));
-  }
-
-  /** The shapes that each application makes, as far as something reads them. */
-  #results(outputs: Ports): ReadonlyMap<Application, readonly Shape[]> {
-    const shapes = new Map<Application, Shape[]>();
-    const see = ({ source, index, shape }: SymbolicTensor): void => {
-      if (!source.layer) return;
-      const list = shapes.get(source) ?? [];
-      list[index] = shape;
-      shapes.set(source, isSubModel(source.layer) ? source.layer.outputs.map((port) => port.shape) : list);
-    };
-    for (const { inputs } of this.applications) inputs.forEach(see);
-    for (const { tensor } of outputs.list) see(tensor);
-    return shapes;
   }
 }
 

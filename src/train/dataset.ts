@@ -19,8 +19,8 @@ export interface Dataset {
   y: ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
 }
 
-/** Targets as the loss takes them: class numbers, or values in the shape of the output. */
-export type TargetForm = 'classes' | 'dense';
+/** Targets as the loss takes them: class numbers, values in the shape of the output, or in rows of a shape of their own. */
+export type TargetForm = 'classes' | 'dense' | readonly number[];
 
 /** Data that fit a model and its losses. */
 export interface CheckedDataset {
@@ -110,8 +110,10 @@ function checkedTargets(
         `crossEntropy takes classes ${rowsOf(output.slice(0, -1))} or one-hot rows ${rowsOf(output)}`,
     );
   }
+  const column = is([]) && output.every((d) => d === 1);
+  if (loss.name === 'custom' && !column) return { y, form: y.shape.slice(1) };
   // one output: a plain list of targets is a column
-  if (!is(output) && !(is([]) && output.every((d) => d === 1))) {
+  if (!is(output) && !column) {
     throw new UsageError(
       `${place} has shape [${y.shape.join(', ')}], but the output of layer '${layer}' is ${rowsOf(output)}`,
     );

@@ -2,8 +2,10 @@ import { Activation, LossForm } from '../../assembly/tape.ts';
 import { flag, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { LossAttributes, LossOp } from '../ops/attributes.ts';
+import type { LossAttributes } from '../ops/attributes.ts';
+import { lossOps } from '../ops/losses.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
+import { type RowFunction, rowsOf } from './custom-rows.ts';
 
 /** How the losses of rows become one number. */
 export type Reduction = LossAttributes['reduction'];
@@ -35,10 +37,13 @@ export type Loss =
       readonly fromLogits: boolean;
       readonly clip: readonly [number, number];
       readonly clipGradient: 'pass' | 'zero';
-    };
+    }
+  | { readonly name: 'custom'; readonly reduction: 'mean'; readonly compute: RowFunction };
 
-/** A name (with the defaults of its function), or a loss. */
-export type LossLike = Loss['name'] | Loss;
+type LossName = Exclude<Loss['name'], 'custom'>;
+
+/** A name (with the defaults of its function), a loss, or a function of one's own. */
+export type LossLike = LossName | Loss | RowFunction;
 
 function reduction(options: LossOptions, what: string): Reduction {
   const value = options.reduction ?? 'mean';
@@ -90,7 +95,7 @@ export function binaryCrossEntropy(options: BinaryCrossEntropyOptions = {}): Los
   return { name: what, reduction: reduction(options, what), fromLogits, clip: [low, high], clipGradient };
 }
 
-const makers: { readonly [K in Loss['name']]: (options: never) => Loss } = {
+const makers: { readonly [K in LossName]: (options: never) => Loss } = {
   meanSquaredError,
   crossEntropy,
   binaryCrossEntropy,
@@ -98,6 +103,10 @@ const makers: { readonly [K in Loss['name']]: (options: never) => Loss } = {
 
 /** A loss from its name or config, checked. */
 export function lossConfig(value: unknown): Loss {
+  // the functions that make losses are not losses, but have no inputs either
+  if (typeof value === 'function' && !Object.hasOwn(makers, value.name)) {
+    return { name: 'custom', reduction: 'mean', compute: value as RowFunction };
+  }
   const { name, ...options }: { name?: unknown } =
     typeof value === 'object' && value !== null ? value : { name: value };
   const maker = named(makers, name, 'loss') as (options: object) => Loss;
@@ -123,21 +132,34 @@ function isSigmoid(tensor: Tensor): boolean {
 }
 
 /** The losses of the rows, on the graph. */
-export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tensor): Tensor<LossOp> {
+export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tensor): Tensor {
   graph.layer = 'loss';
   const logits = logitsOf(loss, output);
   const { reduction } = loss;
   switch (loss.name) {
+    case 'custom': {
+      const rows = rowsOf(graph, loss.compute, target, output, 'loss');
+      return graph.add(lossOps.rowLoss, [rows], { reduction }) as unknown as Tensor;
+    }
     case 'meanSquaredError':
-      return graph.add('meanSquaredError', [output, target], { reduction });
+      return graph.add(lossOps.meanSquaredError, [output, target], { reduction });
     case 'crossEntropy':
-      return graph.add('softmaxCrossEntropy', [logits, target], { reduction, sparse: target.type === 'i32' });
+      return graph.add(lossOps.softmaxCrossEntropy, [logits, target], {
+        reduction,
+        sparse: target.type === 'i32',
+      });
     case 'binaryCrossEntropy': {
       const onProbabilities = isSigmoid(output) ? LossForm.Sigmoid : LossForm.Probabilities;
       const form = loss.fromLogits ? LossForm.Logits : onProbabilities;
       const [low, high] = loss.clip;
       const zeroClipped = loss.clipGradient === 'zero';
-      return graph.add('binaryCrossEntropy', [logits, target], { reduction, form, low, high, zeroClipped });
+      return graph.add(lossOps.binaryCrossEntropy, [logits, target], {
+        reduction,
+        form,
+        low,
+        high,
+        zeroClipped,
+      });
     }
   }
 }

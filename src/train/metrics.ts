@@ -1,16 +1,27 @@
 import { knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { lossOps } from '../ops/losses.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
+import { type RowFunction, rowsOf } from './custom-rows.ts';
 import { type Loss, logitsOf } from './losses.ts';
 
-/** A metric with its options; made by `accuracy` or `binaryAccuracy`. */
-export type Metric =
+/** A metric of one's own; a function with a name is one too, where no bundler renames it. */
+export interface CustomMetric {
+  /** In logs. */
+  readonly name: string;
+  readonly compute: RowFunction;
+}
+
+/** A metric with its options; made by `accuracy` or `binaryAccuracy`, or of one's own. */
+export type Metric = KnownMetric | CustomMetric;
+
+type KnownMetric =
   | { readonly name: 'accuracy' }
   | { readonly name: 'binaryAccuracy'; readonly threshold: number | undefined };
 
-/** A name (with the defaults of its function), or a metric. */
-export type MetricLike = Metric['name'] | Metric;
+/** A name (with the defaults of its function), a metric, or a function of one's own. */
+export type MetricLike = KnownMetric['name'] | Metric | RowFunction;
 
 /**
  * Share of rows whose class is the predicted one (the first largest output), with crossEntropy; with
@@ -31,7 +42,7 @@ export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
   return { name: 'binaryAccuracy', threshold };
 }
 
-const makers: { readonly [K in Metric['name']]: (options: object) => Metric } = {
+const makers: { readonly [K in KnownMetric['name']]: (options: object) => Metric } = {
   accuracy: (options) => {
     knownKeys(options, [], 'accuracy');
     return accuracy();
@@ -40,9 +51,35 @@ const makers: { readonly [K in Metric['name']]: (options: object) => Metric } = 
 };
 
 function metricConfig(value: unknown): Metric {
+  // the functions that make metrics are none themselves
+  if (typeof value === 'function' && !Object.hasOwn(makers, value.name))
+    return customMetric(value.name, value);
+  if (typeof value === 'object' && value !== null && 'compute' in value) {
+    knownKeys(value, ['name', 'compute'], 'a metric of your own');
+    return customMetric((value as CustomMetric).name, value.compute);
+  }
   const { name, ...options }: { name?: unknown } =
     typeof value === 'object' && value !== null ? value : { name: value };
   return named(makers, name, 'metric')(options);
+}
+
+function customMetric(name: unknown, compute: unknown): CustomMetric {
+  if (typeof compute !== 'function') {
+    throw new UsageError(
+      `metric ${show(name)}: compute must be a function (yTrue, yPred) => tensor, got ${show(compute)}`,
+    );
+  }
+  if (typeof name !== 'string' || !/^[\w.-]{1,100}$/.test(name) || name === 'loss') {
+    throw new UsageError(
+      `a metric of your own needs a name for the logs, other than 'loss', got ${show(name)}: give a function with a ` +
+        "name, or { name: 'error', compute: (yTrue, yPred) => … }",
+    );
+  }
+  return { name, compute: compute as RowFunction };
+}
+
+function isCustom(metric: Metric): metric is CustomMetric {
+  return 'compute' in metric;
 }
 
 /** Checks a list of metrics: each name once, each possible with the loss. */
@@ -51,9 +88,11 @@ export function metricList(values: unknown, loss: Loss): readonly Metric[] {
     throw new UsageError(`metrics must be an array such as ['accuracy'], got ${show(values)}`);
   }
   const metrics = values.map(metricConfig);
-  if (loss.name === 'meanSquaredError' && metrics.some(({ name }) => name === 'accuracy')) {
+  const other = loss.name === 'meanSquaredError' || loss.name === 'custom';
+  if (other && metrics.some((metric) => !isCustom(metric) && metric.name === 'accuracy')) {
+    const not = loss.name === 'custom' ? 'a loss of your own' : loss.name;
     throw new UsageError(
-      'accuracy counts classes: it needs crossEntropy or binaryCrossEntropy, not meanSquaredError; ' +
+      `accuracy counts classes: it needs crossEntropy or binaryCrossEntropy, not ${not}; ` +
         'for single numbers against a threshold there is binaryAccuracy',
     );
   }
@@ -72,15 +111,20 @@ export function applyMetric(
   target: Tensor,
 ): { readonly hits: Tensor; readonly perRow: number } {
   graph.layer = metric.name;
+  if (isCustom(metric)) {
+    return { hits: rowsOf(graph, metric.compute, target, output, `metric '${metric.name}'`), perRow: 1 };
+  }
   const binary = metric.name === 'binaryAccuracy' || loss.name === 'binaryCrossEntropy';
   if (binary) {
     const given = metric.name === 'binaryAccuracy' ? metric.threshold : undefined;
     const onLogits = given === undefined && loss.name === 'binaryCrossEntropy' && loss.fromLogits;
     const hits = onLogits
-      ? graph.add('binaryHits', [logitsOf(loss, output), target], { threshold: 0 })
-      : graph.add('binaryHits', [output, target], { threshold: given ?? 0.5 });
+      ? graph.add(lossOps.binaryHits, [logitsOf(loss, output), target], { threshold: 0 })
+      : graph.add(lossOps.binaryHits, [output, target], { threshold: given ?? 0.5 });
     return { hits, perRow: 1 };
   }
-  const hits = graph.add('classHits', [logitsOf(loss, output), target], { sparse: target.type === 'i32' });
+  const hits = graph.add(lossOps.classHits, [logitsOf(loss, output), target], {
+    sparse: target.type === 'i32',
+  });
   return { hits, perRow: sizeOf(hits.shape, 1) };
 }

@@ -1,41 +1,48 @@
 import { dimensions, integer, named, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import { layerFromConfig } from '../layers/layers.ts';
+import type { CustomLayers } from '../layers/custom.ts';
+import { loadedLayer } from '../layers/layers.ts';
 import { mergeTypes } from '../layers/merge.ts';
 import { type Applicable, apply, inputNode, type SymbolicTensor } from '../layers/symbolic.ts';
+import { attentionTypes } from '../layers/transformer.ts';
 import { Architecture, type PortForm } from './architecture.ts';
 import { Model } from './model.ts';
 import { modelSettings, sequentialModel } from './models.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** A model from the JSON of a file, which may hold anything. */
-export function modelFromConfig(value: unknown): Model {
+/** A model from the JSON of a file, which may hold anything; `custom`: layers that are not the library's. */
+export function modelFromConfig(value: unknown, custom: CustomLayers): Model {
   const { type, frozen = [], ...config } = object(value, 'the model');
   if (typeof type !== 'string' || !Object.hasOwn(makers, type)) {
     throw new UsageError(`unknown model type ${show(type)}`);
   }
-  const model = makers[type]!(config);
+  const model = makers[type]!(config, custom);
   const names = list(frozen, 'frozen');
   if (names.length > 0) model.freeze(...(names as string[]));
   return model;
 }
 
-const makers: { readonly [type: string]: (config: Config) => Model } = {
-  sequential: ({ layers, ...options }) => sequentialModel(options, list(layers, 'layers').map(anyLayer)),
+const makers: { readonly [type: string]: (config: Config, custom: CustomLayers) => Model } = {
+  sequential: ({ layers, ...options }, custom) =>
+    sequentialModel(
+      options,
+      list(layers, 'layers').map((layer) => anyLayer(layer, custom)),
+    ),
   model: graphModel,
 };
 
-function anyLayer(value: unknown): Applicable {
+function anyLayer(value: unknown, custom: CustomLayers): Applicable {
   const { type, ...config } = object(value, 'a layer');
   if (typeof type === 'string') {
-    if (Object.hasOwn(makers, type)) return modelFromConfig(value);
+    if (Object.hasOwn(makers, type)) return modelFromConfig(value, custom);
     if (Object.hasOwn(mergeTypes, type)) return mergeTypes[type]!(config);
+    if (Object.hasOwn(attentionTypes, type)) return attentionTypes[type]!(config);
   }
-  return layerFromConfig(value);
+  return loadedLayer(value, custom);
 }
 
-function graphModel(config: Config): Model {
+function graphModel(config: Config, custom: CustomLayers): Model {
   const known = ['inputForm', 'outputForm', 'inputs', 'layers', 'applications', 'outputs'];
   const settings: Record<string, unknown> = { ...config };
   for (const key of known) delete settings[key];
@@ -48,7 +55,7 @@ function graphModel(config: Config): Model {
   });
   const layers = new Map<string, Applicable>();
   for (const entry of list(config.layers, 'layers')) {
-    const layer = anyLayer(entry);
+    const layer = anyLayer(entry, custom);
     if (layer.name === undefined) throw new UsageError('a layer of a graph has no name');
     if (layers.has(layer.name)) throw new UsageError(`two layers are named '${layer.name}'`);
     layers.set(layer.name, layer);

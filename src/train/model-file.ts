@@ -1,9 +1,15 @@
-import { show } from '../checks.ts';
+import { knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { ModelFormatError } from '../io/errors.ts';
 import { decodeSafetensors } from '../io/safetensors.ts';
+import { type CustomLayers, checkedCustom } from '../layers/custom.ts';
 import { FORMAT_KEY, FORMAT_VERSION, hasFiles, type Model } from './model.ts';
 import { modelFromConfig } from './model-config.ts';
+
+export interface LoadOptions {
+  /** Classes of custom layers and functions of named lambda layers that the file names: `{ MyLayer }`. Default: none. */
+  layers?: CustomLayers;
+}
 
 /**
  * Reads a model that `save` or `toBytes` wrote.
@@ -12,9 +18,14 @@ import { modelFromConfig } from './model-config.ts';
  *   file is allocated before it is known to be one. UsageError on a path in a browser, which has no files. The error
  *   of the file system when the file cannot be read.
  */
-export async function loadModel(source: string | Uint8Array | ArrayBuffer): Promise<Model> {
-  if (source instanceof ArrayBuffer) return decodeModel(new Uint8Array(source));
-  if (source instanceof Uint8Array) return decodeModel(source);
+export async function loadModel(
+  source: string | Uint8Array | ArrayBuffer,
+  options: LoadOptions = {},
+): Promise<Model> {
+  knownKeys(options, ['layers'], 'loadModel');
+  const custom = checkedCustom(options.layers ?? {}, 'loadModel');
+  if (source instanceof ArrayBuffer) return decodeModel(new Uint8Array(source), custom);
+  if (source instanceof Uint8Array) return decodeModel(source, custom);
   if (typeof source !== 'string') {
     throw new UsageError(`loadModel takes a path, a Uint8Array or an ArrayBuffer, got ${show(source)}`);
   }
@@ -25,11 +36,11 @@ export async function loadModel(source: string | Uint8Array | ArrayBuffer): Prom
     );
   }
   const { readFile } = await import('../io/files.ts');
-  return decodeModel(await readFile(source));
+  return decodeModel(await readFile(source), custom);
 }
 
 /** The same from the bytes of a file, at once. */
-export function decodeModel(bytes: Uint8Array): Model {
+export function decodeModel(bytes: Uint8Array, custom: CustomLayers = {}): Model {
   const { tensors, metadata, metadataAt } = decodeSafetensors(bytes);
   const json = metadata.get(FORMAT_KEY);
   if (json === undefined) {
@@ -38,7 +49,7 @@ export function decodeModel(bytes: Uint8Array): Model {
       metadataAt,
     );
   }
-  const model = build(json, metadataAt);
+  const model = build(json, metadataAt, custom);
   const missing = new Map(model.layout.list.map((parameter) => [parameter.fullName, parameter]));
   for (const { name, shape, at } of tensors) {
     const parameter = missing.get(name);
@@ -59,7 +70,7 @@ export function decodeModel(bytes: Uint8Array): Model {
 }
 
 /** The architecture; nothing is allocated for its weights yet. */
-function build(json: string, at: number): Model {
+function build(json: string, at: number, custom: CustomLayers): Model {
   try {
     const parsed: unknown = JSON.parse(json);
     if (typeof parsed !== 'object' || parsed === null) throw new UsageError('it is not an object');
@@ -69,7 +80,7 @@ function build(json: string, at: number): Model {
       const hint = newer ? ': a newer downhill wrote it, install that to read it' : '';
       throw new UsageError(`version ${show(version)} of the model format is not known${hint}`);
     }
-    return modelFromConfig(model);
+    return modelFromConfig(model, custom);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ModelFormatError(`the model in the metadata cannot be made: ${reason.slice(0, 400)}`, at);

@@ -3,13 +3,16 @@ import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
+import type { Generation } from '../layers/layer.ts';
 import {
   apply,
+  elementsBelow,
   type OwnedSpec,
   type SubModel,
   type SymbolicTensor,
   type Tracing,
 } from '../layers/symbolic.ts';
+import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import type { Architecture, NamedLayer, Port } from './architecture.ts';
@@ -34,6 +37,7 @@ export interface ModelSettings {
   readonly name: string | undefined;
   readonly seed: number;
   readonly reproducible: boolean;
+  readonly checkpoint: boolean;
 }
 
 /** What a model makes of symbolic tensors, in the form of its outputs. */
@@ -60,6 +64,7 @@ export class Model<Output = Prediction> implements SubModel {
   readonly name: string | undefined;
   readonly seed: number;
   readonly reproducible: boolean;
+  readonly checkpoint: boolean;
   readonly layout: ParameterLayout;
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
@@ -75,6 +80,7 @@ export class Model<Output = Prediction> implements SubModel {
     this.name = settings.name;
     this.seed = settings.seed;
     this.reproducible = settings.reproducible;
+    this.checkpoint = settings.checkpoint;
     this.layout = new ParameterLayout(architecture.specs);
     const { list } = this.layout;
     this.#parts = architecture.subModels().flatMap(({ layer, first }) => {
@@ -109,19 +115,23 @@ export class Model<Output = Prediction> implements SubModel {
     return this.outputs[0]!.shape;
   }
 
-  /** Traces the model on a new graph. */
-  trace(training: boolean): Trace {
+  /**
+   * Traces the model on a new graph; with `fresh`, as a text generator runs it: for so many new positions of its input,
+   * an input 'positions' saying which.
+   */
+  trace(training: boolean, fresh?: number): Trace {
     const graph = new Graph();
     const inputs = this.inputs.map(
       (port): Tensor =>
-        graph.add('input', [], {
+        graph.add(sourceOps.input, [], {
           name: this.inputKey(port),
-          shape: port.shape.slice(1),
-          type: port.indices === undefined ? 'f32' : 'i32',
+          shape: fresh === undefined ? port.shape.slice(1) : [fresh],
+          ...elementsBelow(port.indices),
         }),
     );
+    const generation = fresh === undefined ? undefined : this.#generation(graph, fresh);
     const parameters = this.layout.list.map((parameter, index) =>
-      graph.add('parameter', [], { index, shape: parameter.shape }, parameter.layer),
+      graph.add(sourceOps.parameter, [], { index, shape: parameter.shape }, parameter.layer),
     );
     let streams = 0;
     const updates = new Map<number, Tensor>();
@@ -134,9 +144,16 @@ export class Model<Output = Prediction> implements SubModel {
       nextStream: () => streams++,
       isFrozen: (parameter) => frozen[index.get(parameter)!]!,
       update: (parameter, value) => updates.set(index.get(parameter)!, value),
+      generation,
     };
     const outputs = this.architecture.call(inputs, tracing, '');
     return { graph, inputs, parameters: tracing.parameters, outputs, updates };
+  }
+
+  #generation(graph: Graph, fresh: number): Generation {
+    const attributes = { name: 'positions', shape: [fresh], type: 'i32' } as const;
+    const positions: Tensor = graph.add(sourceOps.input, [], attributes);
+    return { positions, capacity: this.inputShape[0]! };
   }
 
   /** What programs call the data of an input: x, or x.name where there are several. */
@@ -163,7 +180,8 @@ export class Model<Output = Prediction> implements SubModel {
   }
 
   callOn(xs: readonly Tensor[], tracing: Tracing, name: string): readonly Tensor[] {
-    return this.architecture.call(xs, tracing, `${name}/`);
+    const call = () => this.architecture.call(xs, tracing, `${name}/`);
+    return this.checkpoint && tracing.training ? tracing.graph.checkpoint(call) : call();
   }
 
   subModels(): readonly SubModel[] {
@@ -295,10 +313,19 @@ export class Model<Output = Prediction> implements SubModel {
 
   /** What `loadModel` makes the same architecture from. */
   toConfig(): Readonly<Record<string, unknown>> {
-    const { type, name, seed, reproducible, frozen } = this;
+    const { type, name, seed, reproducible, checkpoint, frozen } = this;
     const named = name === undefined ? {} : { name };
     const cold = frozen.length === 0 ? {} : { frozen };
-    return { type, ...named, ...architectureConfig(this.architecture), seed, reproducible, ...cold };
+    const again = checkpoint ? { checkpoint } : {};
+    return {
+      type,
+      ...named,
+      ...architectureConfig(this.architecture),
+      seed,
+      reproducible,
+      ...again,
+      ...cold,
+    };
   }
 
   /** The model as one safetensors file: weights as tensors, the architecture as JSON in its metadata. */

@@ -1,8 +1,15 @@
 import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import type { Layer } from '../layers/layer.ts';
+import type { BlockLayer, Layer, MergeLayer } from '../layers/layer.ts';
 import { layerName } from '../layers/options.ts';
-import { type Applicable, apply, inputNode, isSubModel, SymbolicTensor } from '../layers/symbolic.ts';
+import {
+  type Applicable,
+  apply,
+  type ChainLayer,
+  inputNode,
+  isSubModel,
+  SymbolicTensor,
+} from '../layers/symbolic.ts';
 import { Architecture, type Ports } from './architecture.ts';
 import { Model, type ModelSettings } from './model.ts';
 import type { Prediction } from './predictor.ts';
@@ -17,7 +24,16 @@ interface CommonOptions {
    * Default false: the same bits on the same machine.
    */
   reproducible?: boolean;
+  /**
+   * As a layer of another model: training keeps its inputs alone and computes the rest again for the gradient (gradient
+   * checkpointing): less memory for one more forward pass of this part, and the same bits. The model itself, and models in
+   * this one, are one part. Default false.
+   */
+  checkpoint?: boolean;
 }
+
+/** Keys of the common options. */
+const SETTINGS = ['name', 'seed', 'reproducible', 'checkpoint'];
 
 export interface SequentialOptions extends CommonOptions {
   /** Dimensions of one row of the input, without the batch: [784], [28, 28]. */
@@ -59,7 +75,7 @@ export function input(shape: readonly number[], options: { name?: string } = {})
 export function model<const Outputs extends Tensors>(
   options: ModelOptions<Outputs>,
 ): Model<PredictionOf<Outputs>> {
-  knownKeys(options, ['inputs', 'outputs', 'name', 'seed', 'reproducible'], 'model');
+  knownKeys(options, ['inputs', 'outputs', ...SETTINGS], 'model');
   const inputs = ports(options.inputs, 'model: inputs');
   for (const { tensor } of inputs.list) {
     if (!tensor.source.layer) continue;
@@ -68,8 +84,8 @@ export function model<const Outputs extends Tensors>(
     );
   }
   const architecture = new Architecture('model', inputs, ports(options.outputs, 'model: outputs'));
-  const { name, seed, reproducible } = options;
-  return new Model(architecture, modelSettings({ name, seed, reproducible }, 'model'));
+  const { inputs: _, outputs: __, ...settings } = options;
+  return new Model(architecture, modelSettings(settings, 'model'));
 }
 
 /**
@@ -78,13 +94,16 @@ export function model<const Outputs extends Tensors>(
  * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
  *   one before it.
  */
-export function sequential(options: SequentialOptions, layers: readonly (Layer | Model<unknown>)[]): Model {
+export function sequential(
+  options: SequentialOptions,
+  layers: readonly (ChainLayer | Model<unknown>)[],
+): Model {
   return sequentialModel(options, layers);
 }
 
 /** The same from options that may hold anything. */
 export function sequentialModel(options: object, layers: readonly Applicable[]): Model {
-  knownKeys(options, ['inputShape', 'name', 'seed', 'reproducible'], 'sequential');
+  knownKeys(options, ['inputShape', ...SETTINGS], 'sequential');
   const { inputShape, ...rest }: { inputShape?: unknown } = options;
   const first = inputNode(dimensions(inputShape, 'sequential: inputShape'), undefined);
   const settings = modelSettings(rest, 'sequential');
@@ -107,12 +126,14 @@ export function sequentialModel(options: object, layers: readonly Applicable[]):
 }
 
 export function modelSettings(options: object, what: string): ModelSettings {
-  knownKeys(options, ['name', 'seed', 'reproducible'], what);
-  const { seed, reproducible }: { seed?: unknown; reproducible?: unknown } = options;
+  knownKeys(options, SETTINGS, what);
+  const { seed, reproducible, checkpoint }: { [K in 'seed' | 'reproducible' | 'checkpoint']?: unknown } =
+    options;
   return {
     name: layerName(options, what),
     seed: integer(seed ?? 0, `${what}: seed`, 0, Number.MAX_SAFE_INTEGER),
     reproducible: flag(reproducible ?? false, `${what}: reproducible`),
+    checkpoint: flag(checkpoint ?? false, `${what}: checkpoint`),
   };
 }
 
@@ -155,8 +176,23 @@ function separate(layers: readonly Applicable[]): readonly Applicable[] {
       seen.add(layer);
       return layer;
     }
-    return { ...layer };
+    return copyOf(layer);
   });
+}
+
+/** The same layer once more; one of the user's own may have state that only its own methods reach. */
+function copyOf(layer: Layer | MergeLayer | BlockLayer): Applicable {
+  if (!('trace' in layer && layer.trace)) return { ...layer };
+  const { type, name, indices } = layer;
+  const copy: Layer = {
+    ...{ type, name, ...(indices === undefined ? {} : { indices }) },
+    get config() {
+      return layer.config;
+    },
+    parameters: (shape, name) => layer.parameters(shape, name),
+    call: (x, context) => layer.trace!(x, context),
+  };
+  return copy;
 }
 
 function checkLayers(layers: unknown): void {
@@ -168,6 +204,7 @@ function checkLayers(layers: unknown): void {
   layers.forEach((layer: unknown, i) => {
     const place = `sequential: layer ${i + 1} of ${layers.length}`;
     const isObject = (typeof layer === 'object' && layer !== null) || typeof layer === 'function';
+    if (isObject && 'least' in layer && layer.least === 1) return;
     if (isObject && 'type' in layer && 'merge' in layer) {
       throw new UsageError(
         `${place}, ${show(layer.type)}, takes several inputs; make the model with model()`,
@@ -177,6 +214,9 @@ function checkLayers(layers: unknown): void {
       const { inputs, outputs } = layer.architecture;
       if (inputs.length === 1 && outputs.length === 1) return;
       throw new UsageError(`${place} is a model with several inputs or outputs; make the model with model()`);
+    }
+    if (isObject && 'many' in layer && (layer as Layer).many!.results > 1) {
+      throw new UsageError(`${place} has several results, with returnState; make the model with model()`);
     }
     if (isObject && 'call' in layer && 'parameters' in layer) return;
     const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';

@@ -1,6 +1,7 @@
 import type { Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
 import type { ArrayInput } from '../data/arrays.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
@@ -37,7 +38,7 @@ export class Predictor {
     const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
     // an output that is an input is handed on
     this.#outputs = outputs.map((output) =>
-      inputs.includes(output) ? graph.add('affine', [output], { scale: 1, offset: 0 }) : output,
+      inputs.includes(output) ? graph.add(elementwiseOps.affine, [output], { scale: 1, offset: 0 }) : output,
     );
     this.#program = new Program(this.#engine, {
       graph,

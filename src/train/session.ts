@@ -10,8 +10,12 @@ import {
 } from '../../assembly/tape.ts';
 import type { Encoder, Source } from '../compiler/encode.ts';
 import { Program, type Walk } from '../compiler/program.ts';
+import { UsageError } from '../errors.ts';
 import { gradients } from '../graph/gradient.ts';
+import { elementsBelow } from '../layers/symbolic.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import type { Span } from '../ops/rule.ts';
+import { sourceOps } from '../ops/sources.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { CheckedDataset, TargetForm } from './dataset.ts';
@@ -130,7 +134,7 @@ export class Session {
   /** The program that trains on batches of a size; it goes on where one of another size stood, and replaces it. */
   trainingProgram(forms: readonly TargetForm[], batchSize: number): Program {
     this.#follow();
-    const form = forms.join();
+    const form = JSON.stringify(forms);
     const before = this.#training;
     if (before?.form === form && before.program.options.batch === batchSize) return before.program;
     const program = this.#build(forms, batchSize, true);
@@ -145,7 +149,7 @@ export class Session {
 
   evaluationProgram(forms: readonly TargetForm[]): { program: Program; batchSize: number } {
     this.#follow();
-    const form = forms.join();
+    const form = JSON.stringify(forms);
     const program = this.#evaluation.get(form) ?? this.#build(forms, EVALUATION_ROWS, false);
     this.#evaluation.set(form, program);
     return { program, batchSize: EVALUATION_ROWS };
@@ -199,10 +203,10 @@ export class Session {
       const output = outputs[i]!;
       const form = forms[i]!;
       const shape = output.shape.slice(1);
-      const target = graph.add('input', [], {
+      const target = graph.add(sourceOps.input, [], {
         name: key,
-        shape: form === 'classes' ? shape.slice(0, -1) : shape,
-        type: form === 'classes' ? 'i32' : 'f32',
+        shape: form === 'classes' ? shape.slice(0, -1) : form === 'dense' ? shape : form,
+        ...elementsBelow(form === 'classes' ? shape.at(-1)! : undefined),
       });
       const rowLoss = applyLoss(graph, loss, output, target);
       losses.set(rowLoss, weight);
@@ -221,6 +225,7 @@ export class Session {
     if (training) {
       const wanted = parameters.filter((_, i) => this.#trainable[i]);
       const found = gradients(graph, losses, wanted);
+      if (wanted.length > 0 && !found.some((gradient) => gradient !== undefined)) throw untrained();
       const results = new Map(updates);
       wanted.forEach((tensor, i) => {
         if (found[i]) results.set(parameters.indexOf(tensor), found[i]);
@@ -229,7 +234,9 @@ export class Session {
         const { offset, layer } = list[index]!;
         // a place of its own: not another view of a tensor, nor one that has a place already
         const aliased = isOp(tensor, 'reshape') || isOp(tensor, 'lossGradient') || fixed.has(tensor);
-        const result = aliased ? graph.add('affine', [tensor], { scale: 1, offset: 0 }, layer) : tensor;
+        const result = aliased
+          ? graph.add(elementwiseOps.affine, [tensor], { scale: 1, offset: 0 }, layer)
+          : tensor;
         fixed.set(result, this.#gradients + offset * 4);
         roots.push(result);
       }
@@ -381,6 +388,13 @@ export class Session {
     const start = base + offset * 4;
     return { start, end: start + count * 4 };
   }
+}
+
+function untrained(): UsageError {
+  return new UsageError(
+    'fit: the loss depends on none of the weights that are trained; a loss of your own must use yPred, in operations that ' +
+      'have a gradient (comparisons have none)',
+  );
 }
 
 /** The two decay rates of the kernel: momentum and mean square, or Adam's betas. */

@@ -2,7 +2,9 @@ import { Status } from '../../assembly/tape.ts';
 import { callback, flag, integer, knownKeys, number, show } from '../checks.ts';
 import type { Program } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';
+import { gradients } from '../graph/gradient.ts';
 import { Engine } from '../runtime/engine.ts';
+import type { Family } from '../runtime/families.ts';
 import { checkedDataset, type Dataset, type TargetForm } from './dataset.ts';
 import { diagnose } from './diagnose.ts';
 import { type Logs, logsOf } from './logs.ts';
@@ -127,7 +129,8 @@ export class Trainer {
         `Trainer.create: threads above 1 work in Node so far, got ${threads}; leave the option out`,
       );
     }
-    const engine = await Engine.create({ threads, reproducible: model.reproducible });
+    const { reproducible } = model;
+    const engine = await Engine.create({ threads, reproducible }, familiesOf(model));
     const session = new Session(engine, model, objectives, optimizer);
     return new Trainer(model, objectives, optimizer, session);
   }
@@ -174,6 +177,7 @@ export class Trainer {
       await this.#evaluations;
       session.push();
       const program = session.trainingProgram(checked.forms, batchSize);
+      await session.engine.start();
       program.start({ ...training, batchSize, shuffle });
       const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
       try {
@@ -297,6 +301,7 @@ export class Trainer {
   ): Promise<Logs> {
     const { session } = this;
     const { program, batchSize } = session.evaluationProgram(forms);
+    await session.engine.start();
     const size = Math.min(batchSize, loaded.rows);
     program.start({ ...loaded, batchSize: size, shuffle: false });
     let lastTurn = performance.now();
@@ -314,6 +319,13 @@ export class Trainer {
     });
     return logs!;
   }
+}
+
+/** The parts of the core that training the model takes, but for its losses and metrics. */
+function familiesOf(model: Model<unknown>): ReadonlySet<Family> {
+  const { graph, parameters, outputs } = model.trace(true);
+  gradients(graph, new Map(outputs.map((output) => [output, 1])), parameters);
+  return new Set(graph.tensors.flatMap(({ rule }) => rule.family ?? []));
 }
 
 function checkSignal(value: unknown, what: string): void {

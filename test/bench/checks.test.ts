@@ -55,10 +55,32 @@ describe('a step', () => {
 
   it('takes the time of a subject that measures itself', async () => {
     const clocked = {
-      openStep: () => ({ run() {}, loss: () => perceptron.checkLoss, elapsed: () => 5000 }),
+      openStep: () => ({ run() {}, loss: () => perceptron.checkLoss, elapsed: () => 5 }),
     };
     const measured = await measureStep(clocked, perceptron, 6);
-    expect(measured).toMatchObject({ medianMs: 5000 / perceptron.stepsPerCall, counts: true });
+    expect(measured).toMatchObject({ medianMs: 5 / perceptron.stepsPerCall, counts: true });
+  });
+});
+
+describe('a slow subject', () => {
+  it('is given up after its second step', async () => {
+    const steps: number[] = [];
+    const slow = {
+      openStep: () => ({ run: (n: number) => void steps.push(n), loss: () => 0, elapsed: () => 61 }),
+    };
+    const measured = await measureStep(slow, perceptron, 6);
+    expect(measured).toMatchObject(refused);
+    expect(measured.remark).toBe('a step took 61.00 ms: the 1000 of the check were not waited for');
+    expect(steps).toEqual([1, 1]);
+  });
+});
+
+describe('the loss by PyTorch in float64', () => {
+  it.each(['mnist-cnn', 'resnet-tiny', 'lstm', 'autoencoder'])('is reached in %s', async (name) => {
+    const spec = find(name, 'step') as StepCase;
+    const run = await downhill.openStep!(spec, stepData(spec));
+    await run.run(spec.checkSteps);
+    expect((await run.loss()) / spec.checkLoss).toBeCloseTo(1, 4);
   });
 });
 

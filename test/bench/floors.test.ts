@@ -51,6 +51,17 @@ describe('the floor table', () => {
     expect(line(text, 'mnist-mlp step  ')).toMatch(/holds .*71\.0 %/);
   });
 
+  it('knows the networks of other layers', () => {
+    const own = result('mnist-cnn', 'downhill', { medianMs: 5, minMs: 4, shareOfLimit: 0.5 });
+    const native = result('mnist-cnn', 'pytorch', { medianMs: 4.9, minMs: 4 });
+    const plain = result('mnist-cnn', 'tfjs-cpu', { medianMs: 3400, minMs: 3300 });
+    const text = floorTable(report('v20.20.2', [own, native, plain]), true)!;
+    expect(line(text, 'mnist-cnn step  ')).toMatch(/FAILS .*>= 55 % of the limit .* 50\.0 % .* 62\.5 %/);
+    expect(line(text, "mnist-cnn step, pytorch's")).toMatch(/FAILS .*>= 1 x .* 0\.980 x/);
+    expect(line(text, "mnist-cnn step, tfjs-cpu's")).toMatch(/holds .*>= 500 x .* 680 x/);
+    expect(line(text, "lstm step, tfjs-wasm's")).toMatch(/>= 15 x .*not measured/);
+  });
+
   it('leaves out what a run of chosen cases does not tell', () => {
     const size = result('size', 'downhill', { bytes: 60_001 });
     expect(floorTable(report('v20.20.2', [size]), false)!.split('\n')).toHaveLength(4);

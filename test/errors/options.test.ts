@@ -32,7 +32,7 @@ describe('options', () => {
     [
       'none',
       () => loose.sequential!(),
-      'sequential takes options as an object { inputShape, name, seed, reproducible }, got undefined',
+      'sequential takes options as an object { inputShape, name, seed, reproducible, checkpoint }, got undefined',
     ],
     ['layers only', () => loose.sequential!([dense(2)]), 'sequential takes options as an object'],
     ['a number', () => loose.adam!(0.1), 'adam takes options as an object { learningRate, '],

@@ -26,30 +26,54 @@ def columns(type, w):
     return w.T if w.dim() == 2 else w
 
 
-def recurrent(layer, x, weights):
+def recurrent(layer, x, weights, lengths):
+    """Both directions where the layer is a bidirectional one; sequences of `lengths`, packed, where they are given."""
+    both = layer["type"] == "bidirectional"
+    mode = layer.get("mergeMode")
+    layer = layer["layer"] if both else layer
     type, units = layer["type"], layer["units"]
-    kernel, recurrent_kernel, bias = [next(weights) for _ in range(3)]
-    twice = bias.dim() == 2  # GRU with resetAfter: input bias, recurrent bias
     options = {"nonlinearity": layer["activation"]} if type == "simpleRnn" and "activation" in layer else {}
-    module = MODULES[type][0](x.shape[-1], units, batch_first=True, dtype=x.dtype, **options)
-    # what the module computes with, in the order of its names: ih, hh, bias ih, bias hh
-    module._flat_weights = [
-        columns(type, kernel).contiguous(),
-        columns(type, recurrent_kernel).contiguous(),
-        columns(type, bias[0] if twice else bias),
-        columns(type, bias[1]) if twice else torch.zeros_like(bias),
-    ]
-    y, _ = module(x.flip(1) if layer.get("goBackwards") else x)
-    return y if layer.get("returnSequences") else y[:, -1]
+    module = MODULES[type][0](x.shape[-1], units, batch_first=True, dtype=x.dtype, bidirectional=both, **options)
+    # what the module computes with, in the order of its names: ih, hh, bias ih, bias hh, then those of the way back
+    flat = []
+    for _ in range(2 if both else 1):
+        kernel, recurrent_kernel, bias = [next(weights) for _ in range(3)]
+        twice = bias.dim() == 2  # GRU with resetAfter: input bias, recurrent bias
+        flat += [
+            columns(type, kernel).contiguous(),
+            columns(type, recurrent_kernel).contiguous(),
+            columns(type, bias[0] if twice else bias),
+            columns(type, bias[1]) if twice else torch.zeros_like(bias),
+        ]
+    module._flat_weights = flat
+    if layer.get("goBackwards"):
+        x = x.flip(1)
+    if lengths is not None:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        y, last = module(packed)
+        y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])
+    else:
+        y, last = module(x)
+    last = last[0] if type == "lstm" else last  # [directions, batch, units]
+    halves = torch.split(y, units, dim=-1) if layer.get("returnSequences") else list(last)
+    if not both:
+        return halves[0]
+    merges = {"concat": lambda a, b: torch.cat([a, b], -1), "sum": torch.add, "mul": torch.mul,
+              "ave": lambda a, b: (a + b) / 2}
+    return merges[mode](*halves)
 
 
 def forward(case, weights, x):
     weights = iter(weights)
+    lengths = case.get("lengths")
     for layer in case["layers"]:
         if layer["type"] == "dense":
             x = x @ next(weights) + next(weights)
-        else:
-            x = recurrent(layer, x, weights)
+        elif layer["type"] == "globalAveragePooling1d":
+            # what is beyond the end of a sequence is 0 in x already
+            x = x.sum(1) / torch.tensor(lengths, dtype=x.dtype)[:, None]
+        elif layer["type"] != "masking":
+            x = recurrent(layer, x, weights, lengths)
     return x
 
 
@@ -60,21 +84,35 @@ def draw(case, seed):
         return float32(random.choice([-1.0, 1.0], shape) * random.uniform(0.3, 1.0, shape) * limit)
 
     x = float32(random.normal(size=[case["batch"], *case["inputShape"]]))
+    for row, length in enumerate(case.get("lengths", [])):
+        x[row, length:] = 0
     weights, width, counts = [], case["inputShape"][-1], {}
     shape = [case["batch"], *case["inputShape"][:-1]]
     for layer in case["layers"]:
-        type, units = layer["type"], layer["units"]
+        type = layer["type"]
         count = counts.get(type, 0)
         counts[type] = count + 1
         name = type + (f"_{count}" if count else "")
+        if type == "masking":
+            continue
+        if type == "globalAveragePooling1d":
+            shape = shape[:1]
+            continue
+        directions, mode = [""], layer.get("mergeMode")
+        if type == "bidirectional":
+            layer, directions = layer["layer"], ["forward/", "backward/"]
+            type = layer["type"]
+        units = layer["units"]
         gates = MODULES[type][1] * units if type in MODULES else units
-        weights.append((f"{name}/kernel", signed([width, gates], (2.0 / width) ** 0.5)))
-        if type in MODULES:
-            weights.append((f"{name}/recurrentKernel", signed([units, gates], (1.0 / units) ** 0.5)))
-            if not layer.get("returnSequences"):
-                shape = shape[:1]
-        weights.append((f"{name}/bias", signed([2, gates] if type == "gru" else [gates], 0.4)))
-        width = units
+        for direction in directions:
+            weights.append((f"{name}/{direction}kernel", signed([width, gates], (2.0 / width) ** 0.5)))
+            if type in MODULES:
+                recurrent_kernel = signed([units, gates], (1.0 / units) ** 0.5)
+                weights.append((f"{name}/{direction}recurrentKernel", recurrent_kernel))
+            weights.append((f"{name}/{direction}bias", signed([2, gates] if type == "gru" else [gates], 0.4)))
+        if type in MODULES and not layer.get("returnSequences"):
+            shape = shape[:1]
+        width = 2 * units if mode == "concat" else units
     return x, float32(random.normal(size=[*shape, width])), weights
 
 
@@ -109,11 +147,11 @@ def tensor(name, value, digits):
 
 def make(case):
     """The first seed whose float32 run by PyTorch stays within 3e-6 of every number (the test asks 1e-5), and none of
-    whose outputs is a small difference of large numbers: all are at least 2 % of the largest."""
+    whose outputs is a small difference of large numbers: all are at least 2 % of the largest (`smallest` says otherwise)."""
     for seed in range(200):
         start = draw(case, seed)
         exact = run(case, start, torch.float64)
-        small = np.abs(exact["output"]).min() < 0.02 * np.abs(exact["output"]).max()
+        small = np.abs(exact["output"]).min() < case.get("smallest", 0.02) * np.abs(exact["output"]).max()
         if not small and deviation(run(case, start, torch.float32), exact) < 3e-6 and exact["losses"][-1] < exact["losses"][0]:
             break
     else:
@@ -129,10 +167,10 @@ def make(case):
     }
 
 
-def case(name, batch, shape, layers):
+def case(name, batch, shape, layers, **more):
     adam = {"name": "adam", "learningRate": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-3}
     return {"name": name, "batch": batch, "inputShape": shape, "layers": layers, "loss": {"name": "meanSquaredError"},
-            "optimizer": adam}
+            "optimizer": adam, **more}
 
 
 def cases():
@@ -146,6 +184,21 @@ def cases():
         yield case(f"{type}-sequences", 3, [4, 3], [layer(6, returnSequences=True)])
         yield case(f"{type}-backwards", 2, [5, 3], [layer(4, goBackwards=True, returnSequences=True)])
         yield case(f"{type}-stacked", 4, [6, 3], [layer(5, returnSequences=True), layer(4, goBackwards=True)])
+        masking = {"type": "masking", "maskValue": 0}
+        yield case(f"{type}-lengths", 4, [6, 3], [masking, layer(5, returnSequences=True), layer(4)],
+                   lengths=[6, 2, 1, 4])
+        yield case(f"{type}-bidirectional-lengths", 3, [5, 3],
+                   [masking, {"type": "bidirectional", "layer": layer(4, returnSequences=True), "mergeMode": "concat"},
+                    {"type": "bidirectional", "layer": layer(3), "mergeMode": "ave"}], lengths=[3, 5, 2])
+    yield case("bidirectional-sum", 3, [5, 3],
+               [{"type": "bidirectional", "layer": {"type": "lstm", "units": 4}, "mergeMode": "sum"}])
+    yield case("bidirectional-mul", 3, [5, 3], [
+        {"type": "bidirectional", "layer": {"type": "gru", "units": 4}, "mergeMode": "mul"},
+        {"type": "dense", "units": 2}])
+    # with 2 % an output of -0.004 beside 0.196 came out of sums of terms near 0.2: one rounding of those is 3e-6 of it
+    yield case("average-of-lengths", 3, [5, 3], [
+        {"type": "masking", "maskValue": 0}, {"type": "lstm", "units": 4, "returnSequences": True},
+        {"type": "globalAveragePooling1d"}, {"type": "dense", "units": 2}], lengths=[3, 5, 2], smallest=0.1)
 
 
 if __name__ == "__main__":

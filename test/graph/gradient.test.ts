@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { BinaryKind } from '../../assembly/tape.ts';
 import { gradients } from '../../src/graph/gradient.ts';
 import type { Graph } from '../../src/graph/graph.ts';
+import { arithmeticOps } from '../../src/ops/arithmetic.ts';
+import { elementwiseOps } from '../../src/ops/elementwise.ts';
+import { lossOps } from '../../src/ops/losses.ts';
 import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { runGraph } from '../ops/run.ts';
@@ -25,7 +28,7 @@ const operand = (values: Numbers) => ({
 function gradientsOf(y: (graph: Graph, x: Tensor, z: Tensor) => Tensor): (Float32Array | undefined)[] {
   const missing: boolean[] = [];
   const found = runGraph(engine, [x, z, t].map(operand), ROWS, (graph, [a, b, target]) => {
-    const loss = graph.add('meanSquaredError', [y(graph, a!, b!), target!], { reduction: 'sum' });
+    const loss = graph.add(lossOps.meanSquaredError, [y(graph, a!, b!), target!], { reduction: 'sum' });
     const all = gradients(graph, new Map([[loss as unknown as Tensor, 1]]), [a!, b!]);
     missing.push(...all.map((gradient) => gradient === undefined));
     return all.filter((gradient) => gradient !== undefined);
@@ -34,7 +37,7 @@ function gradientsOf(y: (graph: Graph, x: Tensor, z: Tensor) => Tensor): (Float3
 }
 
 const binary = (graph: Graph, kind: BinaryKind, a: Tensor, b: Tensor): Tensor =>
-  graph.add('binary', [a, b], { kind }) as unknown as Tensor;
+  graph.add(arithmeticOps.binary, [a, b], { kind }) as unknown as Tensor;
 
 /** The share of its bound that the error of a gradient has; `of` gives element i and its rounding error. */
 function share(got: Float32Array | undefined, of: (x: Tracked, z: Tracked, t: Tracked) => Tracked): number {
@@ -70,7 +73,7 @@ describe('gradients', () => {
   it('goes through a chain: y = 3 (x - z)', () => {
     const [dx, dz] = gradientsOf((graph, a, b) => {
       const difference = binary(graph, BinaryKind.Subtract, a, b);
-      return graph.add('affine', [difference], { scale: 3, offset: 0 }) as unknown as Tensor;
+      return graph.add(elementwiseOps.affine, [difference], { scale: 3, offset: 0 }) as unknown as Tensor;
     });
     const d = (a: Tracked, b: Tracked, target: Tracked): Tracked =>
       times(times(two, minus(times(exact(3), minus(a, b)), target)), exact(3));

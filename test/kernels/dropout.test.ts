@@ -28,6 +28,11 @@ function dropout(machine: Machine, { rate, stream, step, seed }: Draw, x: Float3
       [Dropout.Count]: x.length,
       [Dropout.Rate]: { f32: rate },
       [Dropout.Stream]: stream,
+      [Dropout.Positions]: 1,
+      [Dropout.Channels]: 1,
+      [Dropout.Scale]: { f32: 1 / (1 - rate) },
+      [Dropout.Offset]: { f32: 0 },
+      [Dropout.Other]: { f32: 0 },
     },
     Dropout.Length,
   );

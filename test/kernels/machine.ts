@@ -2,6 +2,7 @@ import { Program as Field, type Op } from '../../assembly/tape.ts';
 import { TapeWriter } from '../../src/compiler/tape.ts';
 import type { Word } from '../../src/ops/rule.ts';
 import { Engine } from '../../src/runtime/engine.ts';
+import { sequence, spatial, tensors } from '../../src/runtime/families.ts';
 import { type Build, bestBuild } from '../../src/runtime/module.ts';
 import type { Numbers } from '../reference/numbers.ts';
 
@@ -37,6 +38,7 @@ export class Machine {
     words = 1 << 20,
   ) {
     const { arena } = engine;
+    loadAll(engine);
     this.block = arena.allocate(Field.Words * 4 + 128);
     this.#tape = arena.allocate(4096);
     this.#region = arena.allocate(words * 4);
@@ -177,7 +179,15 @@ export class Launch {
 
 /** An engine of one of the builds, on one thread or more. */
 export async function engineOf(build: Build, threads = 1): Promise<Engine> {
-  return Engine.create({ threads, reproducible: build === 'simd' });
+  const engine = await Engine.create({ threads, reproducible: build === 'simd' });
+  loadAll(engine);
+  await engine.start();
+  return engine;
+}
+
+/** What a compiled program does for the operations that it has. */
+function loadAll(engine: Engine): void {
+  for (const family of [spatial, sequence, tensors]) engine.load(family);
 }
 
 export function bitsOf(values: Float32Array): Int32Array {

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import * as api from '../../src/index.ts';
 import { layerFromConfig } from '../../src/layers/layers.ts';
 
-const { conv1d, conv2d, conv2dTranspose, conv3d, dense, flatten, sequential, Trainer } = api;
+const { conv1d, conv2d, conv2dTranspose, conv3d, dense, flatten, maxPooling2d, model, sequential, Trainer } =
+  api;
 
 function summaryShape(inputShape: number[], layer: api.Layer): readonly number[] {
   return sequential({ inputShape }, [layer]).outputShape.slice(1);
@@ -25,24 +26,6 @@ describe('shapes', () => {
   ] as const)('%#', (layer, inputShape, expected) => {
     expect(summaryShape([...inputShape], layer)).toEqual(expected);
   });
-});
-
-it('a pool of negative numbers takes the largest of them, and its gradient goes there', async () => {
-  // what two WebAssembly libraries got wrong: a maximum that began with the smallest positive number
-  const model = sequential({ inputShape: [2, 2, 1] }, [
-    conv2d(1, 1, { kernelInitializer: 'ones' }),
-    api.maxPooling2d(),
-    flatten(),
-  ]);
-  const x = [[[[-4], [-3]], [[-2], [-1]]]]; // biome-ignore format: an image
-  expect(Array.from((await model.predict(x)).data)).toEqual([-1]);
-  const trainer = await Trainer.create(model, {
-    loss: 'meanSquaredError',
-    optimizer: api.sgd({ learningRate: 0.5 }),
-  });
-  await trainer.fit({ x, y: [[0]] }, { batchSize: 1 });
-  // y = w x + b of the last pixel, x = -1: d (y - 0)² = 2 y (dw x + db), y = -1: dw = 2, db = -2
-  expect(model.getWeights().map(({ data }) => data[0])).toEqual([0, 1]);
 });
 
 it('comes back from its config and its file with the same bits', async () => {
@@ -82,5 +65,51 @@ describe('errors', () => {
     ],
   ])('%#', (make, message) => {
     expect(make).toThrow(new api.UsageError(message));
+  });
+});
+
+describe('a maximum after relu', () => {
+  const x = { data: Float32Array.from({ length: 4 * 49 }, (_, i) => Math.sin(i * 1.7)), shape: [4, 7, 7, 1] };
+  const y = { data: Int32Array.from([0, 1, 2, 1]), shape: [4] };
+
+  it('trains like relu after the maximum, bit for bit', async () => {
+    const trained = async (before: boolean) => {
+      const net = sequential({ inputShape: [7, 7, 1], seed: 3 }, [
+        conv2d(4, 3, { activation: before ? 'relu' : 'linear', biasInitializer: 'randomNormal' }),
+        maxPooling2d(),
+        ...(before ? [] : [api.activation('relu')]),
+        flatten(),
+        dense(3),
+      ]);
+      const trainer = await Trainer.create(net, { loss: 'crossEntropy', optimizer: 'adam' });
+      await trainer.fit({ x, y }, { epochs: 5, batchSize: 4 });
+      return net.getWeights().map(({ data }) => [...data]);
+    };
+    expect(await trained(true)).toEqual(await trained(false));
+  });
+
+  it('leaves relu to others that read it', async () => {
+    const image = api.input([7, 7, 1]);
+    const relu = conv2d(4, 3, { activation: 'relu' })(image);
+    const both = model({ inputs: image, outputs: { relu, max: maxPooling2d()(relu) }, seed: 3 });
+    const { relu: whole, max: pooled } = await both.predict(x);
+    const at = (n: number, i: number, j: number, c: number): number =>
+      whole.data[((n * 5 + i) * 5 + j) * 4 + c]!;
+    for (let n = 0; n < 4; n++) {
+      for (let i = 0; i < 2; i++) {
+        for (let j = 0; j < 2; j++) {
+          for (let c = 0; c < 4; c++) {
+            const four = [
+              at(n, 2 * i, 2 * j, c),
+              at(n, 2 * i, 2 * j + 1, c),
+              at(n, 2 * i + 1, 2 * j, c),
+              at(n, 2 * i + 1, 2 * j + 1, c),
+            ];
+            expect(pooled.data[((n * 2 + i) * 2 + j) * 4 + c]).toBe(Math.max(...four));
+          }
+        }
+      }
+    }
+    expect(Math.min(...whole.data)).toBe(0);
   });
 });

@@ -111,8 +111,8 @@ describe('errors', () => {
     ['no outputDim', () => loose.embedding!(3), 'embedding: outputDim'],
     [
       'an unknown option',
-      () => loose.embedding!(3, 2, { maskZero: true }),
-      "embedding has no option 'maskZero'",
+      () => loose.embedding!(3, 2, { maskZeros: true }),
+      "embedding has no option 'maskZeros'",
     ],
   ]);
 });

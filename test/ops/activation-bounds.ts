@@ -14,6 +14,7 @@ const TANH = 2 * ulpOf('tanh');
 const SIGMOID = 2 * ulpOf('sigmoid');
 const ERF = 2 * ulpOf('erf');
 const SOFTPLUS = 2 * ulpOf('softplus');
+const LOG = 2 * ulpOf('log');
 
 const SELU_SCALE = 1.0507009873554805;
 const SELU_FLOOR = SELU_SCALE * 1.6732632423543772;
@@ -132,6 +133,11 @@ const kinds: Record<Activation, KindBound> = {
     },
   },
   [Activation.Exponential]: { f: (_, y) => EXP * y, d: zero, curvature: () => 1 },
+  [Activation.Log]: { f: (_, y) => LOG * Math.abs(y), d: zero },
+  [Activation.Sqrt]: { f: (_, y) => y, d: zero, curvature: (y) => 1 / (2 * y * y) },
+  [Activation.Abs]: { f: zero, d: zero },
+  [Activation.Square]: { f: (_, y) => y, d: zero },
+  [Activation.Sign]: { f: zero, d: zero },
 };
 
 /** Error of y = f(x). */

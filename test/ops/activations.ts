@@ -15,6 +15,9 @@ import {
 
 const ALPHA: Partial<Record<Activation, number>> = { [Activation.LeakyRelu]: 0.2, [Activation.Elu]: 1.5 };
 
+/** Where an activation ends at 0, the smallest operand. */
+const LOWEST: Partial<Record<Activation, number>> = { [Activation.Log]: 0.125, [Activation.Sqrt]: 0.125 };
+
 /** Every activation; a new one belongs here, and does not compile without a twin. */
 const ACTIVATIONS: Record<Exclude<keyof typeof Activation, 'Linear'>, Activation> = {
   Relu: Activation.Relu,
@@ -31,11 +34,17 @@ const ACTIVATIONS: Record<Exclude<keyof typeof Activation, 'Linear'>, Activation
   GeluTanh: Activation.GeluTanh,
   Mish: Activation.Mish,
   Exponential: Activation.Exponential,
+  Log: Activation.Log,
+  Sqrt: Activation.Sqrt,
+  Abs: Activation.Abs,
+  Square: Activation.Square,
+  Sign: Activation.Sign,
 };
 
 export const activationVariants = Object.entries(ACTIVATIONS).map(([name, kind]) => ({
   name,
   attributes: { kind, alpha: Math.fround(ALPHA[kind] ?? 0) },
+  reach: kind in LOWEST ? LOWEST[kind]! : 1,
 }));
 
 /** Where a derivative jumps. */
@@ -52,11 +61,11 @@ const softmaxVariants = [false, true].map((logarithm) => ({
   attributes: { logarithm },
 }));
 
-export const activations: Rows<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad'> = {
+export const activations: Rows<'activation' | 'activationGrad' | 'softmax' | 'softmaxGrad' | 'toFloat'> = {
   activation: {
     variants: activationVariants,
-    operands: (size, _, random) => [
-      tensor([BATCH, size.columns], size.rows, (n) => uniform(random, n, -4, 4, KINKS)),
+    operands: (size, { kind }, random) => [
+      tensor([BATCH, size.columns], size.rows, (n) => uniform(random, n, LOWEST[kind] ?? -4, 4, KINKS)),
     ],
     forward: ([x], { kind, alpha }) => twins.activation(kind, alpha, x!),
     forwardBound: ([x], { kind, alpha }) => {
@@ -78,7 +87,7 @@ export const activations: Rows<'activation' | 'activationGrad' | 'softmax' | 'so
   activationGrad: {
     variants: activationVariants,
     operands: (size, { kind, alpha }, random) => {
-      const x = uniform(random, size.rows * size.columns, -4, 4, KINKS);
+      const x = uniform(random, size.rows * size.columns, LOWEST[kind] ?? -4, 4, KINKS);
       const reference = derivesFromInput(kind) ? x : twins.activation(kind, alpha, x);
       return [
         matrix(size, random, -2, 2, false),
@@ -90,6 +99,19 @@ export const activations: Rows<'activation' | 'activationGrad' | 'softmax' | 'so
       const d = twins.activationGradientFrom(kind, alpha, reference!, ones(dy!));
       return make(d.length, (i) => derivativeBound(kind, reference![i]!, d[i]!, dy![i]!));
     },
+    gradient: 'none',
+    tails: [ELEMENTS],
+  },
+
+  toFloat: {
+    variants: [{ name: 'integers', attributes: {} }],
+    operands: ({ rows, columns }, _, random) => {
+      const some = (n: number): Int32Array =>
+        Int32Array.from({ length: n }, () => Math.floor((random() - 0.5) * 2 ** 32));
+      return [tensor([BATCH, columns], rows, some, false)];
+    },
+    forward: ([x]) => Array.from(x!),
+    forwardBound: () => 'exact',
     gradient: 'none',
     tails: [ELEMENTS],
   },

@@ -5,7 +5,7 @@ import * as twin from '../reference/convolution.ts';
 import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import { type Rows, type Size, tensor } from './row.ts';
 
-interface Geometry {
+export interface Geometry {
   readonly name: string;
   readonly image: readonly number[];
   readonly taps: readonly number[];
@@ -17,7 +17,7 @@ interface Geometry {
 
 const ONES = [1, 1, 1];
 
-function attributesOf({ image, taps, strides, dilations, padding = 'valid', groups = 1 }: Geometry) {
+export function windowsOf({ image, taps, strides, dilations, padding = 'valid', groups = 1 }: Geometry) {
   const shape = [BATCH, ...image, 1];
   const ones = ONES.slice(3 - image.length);
   const where = windows(shape, taps, strides ?? ones, dilations ?? ones, padding, 'test');
@@ -25,7 +25,7 @@ function attributesOf({ image, taps, strides, dilations, padding = 'valid', grou
   return { ...where, dilations: [a, b, c], groups } as const satisfies ConvolutionAttributes;
 }
 
-const GEOMETRIES: readonly Geometry[] = [
+export const GEOMETRIES: readonly Geometry[] = [
   { name: '3x3', image: [5, 6], taps: [3, 3] },
   { name: '3x3 same', image: [4, 7], taps: [3, 3], padding: 'same' },
   { name: '2x4 same, stride 2x3', image: [5, 8], taps: [2, 4], strides: [2, 3], padding: 'same' },
@@ -39,7 +39,7 @@ const GEOMETRIES: readonly Geometry[] = [
   { name: '3-D', image: [3, 4, 3], taps: [2, 3, 2], strides: [1, 2, 1], padding: 'same' },
 ];
 
-const variants = GEOMETRIES.map((geometry) => ({ name: geometry.name, attributes: attributesOf(geometry) }));
+const variants = GEOMETRIES.map((geometry) => ({ name: geometry.name, attributes: windowsOf(geometry) }));
 
 const dimensionsOf = (name: string): number => GEOMETRIES.find((g) => g.name === name)!.image.length;
 const nameOf = (attributes: ConvolutionAttributes): string =>
@@ -73,12 +73,12 @@ function shapesOf(attributes: ConvolutionAttributes, size: Size): Shapes {
   };
 }
 
-const magnitudes = (x: Numbers): number[] => make(x.length, (i) => Math.abs(x[i]!));
-const times = (x: Numbers, factor: number): number[] => make(x.length, (i) => x[i]! * factor);
+export const magnitudes = (x: Numbers): number[] => make(x.length, (i) => Math.abs(x[i]!));
+export const times = (x: Numbers, factor: number): number[] => make(x.length, (i) => x[i]! * factor);
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 /** Products in a sum of each of the three. */
-function lengths({ taps, grid, channels, filters, groups, batch }: twin.ConvolutionSize) {
+export function lengths({ taps, grid, channels, filters, groups, batch }: twin.ConvolutionSize) {
   return {
     forward: (product(taps) * channels) / groups,
     input: (product(taps) * filters) / groups,
@@ -105,6 +105,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       const s = sizeOf(attributes, size);
       return times(twin.convolution(magnitudes(x!), magnitudes(w!), s), lengths(s).forward);
     },
+    linear: true,
     gradient: {
       twin: ([x, w], attributes, dy, size) => {
         const s = sizeOf(attributes, size);
@@ -133,6 +134,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       const s = sizeOf(attributes, size);
       return times(twin.convolutionInput(magnitudes(dy!), magnitudes(w!), s), lengths(s).input);
     },
+    linear: true,
     gradient: {
       twin: ([dy, w], attributes, dx, size) => {
         const s = sizeOf(attributes, size);
@@ -168,6 +170,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
 
 const POOLS: readonly (Geometry & { readonly mean: boolean })[] = [false, true].flatMap((mean) => [
   { name: `${mean ? 'mean' : 'max'} 2x2`, image: [4, 6], taps: [2, 2], strides: [2, 2], mean },
+  { name: `${mean ? 'mean' : 'max'} 2x2, odd image`, image: [5, 7], taps: [2, 2], strides: [2, 2], mean },
   {
     name: `${mean ? 'mean' : 'max'} 3x2 same`,
     image: [5, 4],
@@ -181,7 +184,7 @@ const POOLS: readonly (Geometry & { readonly mean: boolean })[] = [false, true].
 ]);
 
 const poolVariants = POOLS.map((geometry) => {
-  const { dilations: _, groups: __, ...where } = attributesOf(geometry);
+  const { dilations: _, groups: __, ...where } = windowsOf(geometry);
   return { name: geometry.name, attributes: { ...where, mean: geometry.mean } };
 });
 
@@ -195,7 +198,7 @@ function poolShapes(attributes: PoolAttributes, { columns }: Size): { image: Sha
 }
 
 /** Values far enough apart for a central difference not to change which one is the largest. */
-function distinct(random: () => number, count: number): Float32Array {
+export function distinct(random: () => number, count: number): Float32Array {
   const values = Float32Array.from({ length: count }, (_, i) => (i - count / 2) / 16);
   for (let i = count - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
@@ -216,6 +219,7 @@ export const pooling: Rows<'pool' | 'poolGrad'> = {
       attributes.mean
         ? times(twin.pool(magnitudes(x!), attributes, rows, columns), product(attributes.taps) + 2)
         : 'exact',
+    linear: true,
     gradient: {
       twin: ([x], attributes, dy, { rows, columns }) => [
         twin.poolGradient(x!, dy, attributes, rows, columns),

@@ -1,4 +1,5 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import type { DropoutAttributes } from '../../src/ops/attributes.ts';
+import { BATCH } from '../../src/ops/tensor.ts';
 import { SEED } from '../kernels/machine.ts';
 import * as dropouts from '../reference/dropout.ts';
 import * as twins from '../reference/elementwise.ts';
@@ -13,10 +14,16 @@ function sumBound(dy: Numbers, columns: number): number[] {
   return times(twins.sumRows(magnitudes(dy), columns), dy.length / columns - 1);
 }
 
-/** 1 - rate, its reciprocal and the product with x: three operations. */
-const DROPOUT_OPERATIONS = 3;
+/** Of x in the test of dropout: it is [batch, positions, columns]. */
+const POSITIONS = 2;
 
-export const elementwise: Rows<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dropout'> = {
+/** Constants rounded once, a product and a sum: scale, offset and other are off by half a unit each, the two roundings. */
+function dropoutBound(x: Numbers, attributes: DropoutAttributes): number[] {
+  const [scale, offset, other] = dropouts.factors(attributes);
+  return make(x.length, (i) => 3 * Math.abs(x[i]!) * scale + 2 * Math.abs(offset) + Math.abs(other));
+}
+
+export const elementwise: Rows<'biasAdd' | 'affine' | 'sumRows' | 'dropout'> = {
   biasAdd: {
     variants: [{ name: 'rows', attributes: {} }],
     operands: (size, _, random) => [
@@ -30,22 +37,6 @@ export const elementwise: Rows<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dr
       bound: (_, __, dy, { columns }) => ['exact', sumBound(dy, columns)],
     },
     tails: [ROWS, COLUMNS],
-  },
-
-  binary: {
-    variants: [
-      { name: 'add', attributes: { kind: BinaryKind.Add } },
-      { name: 'subtract', attributes: { kind: BinaryKind.Subtract } },
-      { name: 'multiply', attributes: { kind: BinaryKind.Multiply } },
-    ],
-    operands: (size, _, random) => [matrix(size, random), matrix(size, random)],
-    forward: ([a, b], { kind }) => twins.binary(kind, a!, b!),
-    forwardBound: () => 'exact',
-    gradient: {
-      twin: ([a, b], { kind }, dy) => twins.binaryGradient(kind, a!, b!, dy),
-      bound: () => ['exact', 'exact'],
-    },
-    tails: [ELEMENTS],
   },
 
   affine: {
@@ -77,17 +68,21 @@ export const elementwise: Rows<'biasAdd' | 'binary' | 'affine' | 'sumRows' | 'dr
       { name: 'third', attributes: { rate: 0.3, stream: 0 } },
       { name: 'never', attributes: { rate: 0, stream: 1 } },
       { name: 'almost always', attributes: { rate: 0.99, stream: 70000 } },
+      { name: 'whole channels', attributes: { rate: 0.4, stream: 5, shared: true } },
+      { name: 'for SELU', attributes: { rate: 0.2, stream: 6, alpha: 'value' } },
     ],
-    operands: (size, _, random) => [matrix(size, random)],
-    forward: ([x], { rate, stream }) => dropouts.dropout(x!, rate, BigInt(SEED), 0, stream),
-    forwardBound: ([x], { rate, stream }) =>
-      times(dropouts.dropout(x!, rate, BigInt(SEED), 0, stream), DROPOUT_OPERATIONS),
+    operands: ({ rows, columns }, _, random) => [
+      tensor([BATCH, POSITIONS, columns], rows, (n) => uniform(random, n)),
+    ],
+    forward: ([x], attributes, { columns }) =>
+      dropouts.dropout(x!, attributes, BigInt(SEED), 0, [POSITIONS, columns]),
+    forwardBound: ([x], attributes) => dropoutBound(x!, attributes),
     gradient: {
-      twin: (_, { rate, stream }, dy) => [dropouts.dropoutGradient(dy, rate, BigInt(SEED), 0, stream)],
-      bound: (_, { rate, stream }, dy) => [
-        times(dropouts.dropoutGradient(dy, rate, BigInt(SEED), 0, stream), DROPOUT_OPERATIONS),
+      twin: (_, attributes, dy, { columns }) => [
+        dropouts.dropoutGradient(dy, attributes, BigInt(SEED), 0, [POSITIONS, columns]),
       ],
+      bound: (_, attributes, dy) => [dropoutBound(dy, attributes)],
     },
-    tails: [ELEMENTS],
+    tails: [ELEMENTS, COLUMNS],
   },
 };

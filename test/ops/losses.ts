@@ -1,5 +1,7 @@
 import { Activation, LossForm } from '../../assembly/tape.ts';
+import { activationOps } from '../../src/ops/activations.ts';
 import type { LossAttributes, OpAttributes } from '../../src/ops/attributes.ts';
+import { lossOps } from '../../src/ops/losses.ts';
 import { BATCH, type Shape, type Tensor } from '../../src/ops/tensor.ts';
 import * as activations from '../reference/activations.ts';
 import * as twins from '../reference/losses.ts';
@@ -55,9 +57,25 @@ type Names =
   | 'softmaxCrossEntropy'
   | 'lossGradient'
   | 'classHits'
-  | 'binaryHits';
+  | 'binaryHits'
+  | 'rowLoss';
 
 export const losses: Rows<Names> = {
+  rowLoss: {
+    variants: [
+      { name: 'mean', attributes: { reduction: 'mean' } },
+      { name: 'sum', attributes: { reduction: 'sum' } },
+    ],
+    operands: (size, _, random) => [tensor([BATCH], size.rows, (n) => uniform(random, n))],
+    forward: ([x]) => Array.from(x!),
+    forwardBound: () => 'exact',
+    gradient: {
+      twin: ([x], attributes, _, { rows }) => [Array.from(x!, () => lossSeed(attributes, rows))],
+      bound: () => ['exact'],
+    },
+    tails: [ROWS],
+  },
+
   meanSquaredError: {
     variants: [
       { name: 'mean', attributes: { reduction: 'mean' } },
@@ -138,7 +156,10 @@ export const losses: Rows<Names> = {
             forward: activations.sigmoid,
             inverse: (p) => Math.log(p / (1 - p)),
             wrap: (graph, x) =>
-              graph.add('activation', [x], { kind: Activation.Sigmoid, alpha: 0 }) as unknown as Tensor,
+              graph.add(activationOps.activation, [x], {
+                kind: Activation.Sigmoid,
+                alpha: 0,
+              }) as unknown as Tensor,
           },
   },
 
@@ -187,8 +208,8 @@ export const losses: Rows<Names> = {
     gradient: 'none',
     tails: [],
     build: (graph, [x, t]) => {
-      const loss = graph.add('meanSquaredError', [x!, t!], { reduction: 'mean' });
-      return graph.add('lossGradient', [loss as unknown as Tensor], {}) as unknown as Tensor;
+      const loss = graph.add(lossOps.meanSquaredError, [x!, t!], { reduction: 'mean' });
+      return graph.add(lossOps.lossGradient, [loss as unknown as Tensor], {}) as unknown as Tensor;
     },
   },
 
@@ -235,4 +256,5 @@ export const lossNames: ReadonlySet<string> = new Set<Names>([
   'meanSquaredError',
   'binaryCrossEntropy',
   'softmaxCrossEntropy',
+  'rowLoss',
 ]);

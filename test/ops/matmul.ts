@@ -28,6 +28,7 @@ export const matmul: Rows<'matmul'> = {
     forward: ([a, b], attributes, size) => multiply(a!, b!, shapeOf(attributes, size)),
     forwardBound: ([a, b], attributes, size) =>
       times(multiply(magnitudes(a!), magnitudes(b!), shapeOf(attributes, size)), size.inner),
+    linear: true,
     gradient: {
       twin: ([a, b], attributes, dy, size) => matmulGradient(a!, b!, dy, shapeOf(attributes, size)),
       bound: ([a, b], attributes, dy, size) => {

@@ -44,12 +44,13 @@ export const merge: Rows<'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | '
 
   slice: {
     variants: [{ name: 'middle', attributes: { axis: 1, from: 2, size: 5 } }],
-    operands: (size, _, random) => [
-      tensor([BATCH, 7 + size.columns], size.rows, (n) => uniform(random, n), false),
-    ],
+    operands: (size, _, random) => [tensor([BATCH, 7 + size.columns], size.rows, (n) => uniform(random, n))],
     forward: ([x], { from, size }, { columns }) => twins.columns(x!, 7 + columns, from, size),
     forwardBound: () => 'exact',
-    gradient: 'none',
+    gradient: {
+      twin: (_, { from, size }, dy, { rows, columns }) => [twins.between(dy, rows, 7 + columns, from, size)],
+      bound: () => ['exact'],
+    },
     tails: [ROWS, COLUMNS],
   },
 
@@ -95,12 +96,18 @@ export const merge: Rows<'concatenate' | 'slice' | 'maximum' | 'maximumGrad' | '
   scaleRows: {
     variants: [{ name: 'rows', attributes: {} }],
     operands: (size, _, random) => [
-      matrix(size, random, -2, 2, false),
-      tensor([BATCH, 1], size.rows, (n) => uniform(random, n), false),
+      matrix(size, random),
+      tensor([BATCH, 1], size.rows, (n) => uniform(random, n)),
     ],
     forward: ([x, scale]) => twins.scaleRows(x!, scale!),
     forwardBound: () => 'exact',
-    gradient: 'none',
+    gradient: {
+      twin: ([x, scale], _, dy, { columns }) => [twins.scaleRows(dy, scale!), twins.rowDot(dy, x!, columns)],
+      bound: ([x], _, dy, { columns }) => [
+        'exact',
+        twins.rowDot(magnitudes(dy), magnitudes(x!), columns).map((total) => total * columns),
+      ],
+    },
     tails: [ROWS, COLUMNS],
   },
 };

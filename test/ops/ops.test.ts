@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { rules } from '../../src/ops/rules.ts';
 import { sizeOf } from '../../src/ops/tensor.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { builds, engineOf, f32, firstDifference, Machine } from '../kernels/machine.ts';
 import { generator, make, type Numbers } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
 import type { Operand, Size } from './row.ts';
+import { rules } from './rules.ts';
 import { addCase, resultOf, runCall, runGradient, runGraph } from './run.ts';
 import { type Case, cases } from './table.ts';
 
@@ -104,7 +104,8 @@ describe.each(builds)('%s', (build) => {
           expect(shareOfBound(first.second, dx!, limit!), JSON.stringify(size)).toBeLessThanOrEqual(1);
         }
         const again = [1, 2, 3].map((offset) => runCall(machine, one, operands, size, offset));
-        if (rules[op].inPlace) again.push(runCall(machine, one, operands, size, n, true));
+        const fits = operands[0]?.values.length === first.y.length;
+        if (rules[op].inPlace && fits) again.push(runCall(machine, one, operands, size, n, true));
         for (const { y, second } of again) {
           expect(firstDifference(y, first.y), JSON.stringify(size)).toBe(-1);
           if (second) expect(firstDifference(second, first.second!), JSON.stringify(size)).toBe(-1);

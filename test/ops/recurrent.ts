@@ -1,6 +1,6 @@
 import { Activation, Cell } from '../../assembly/tape.ts';
-import type { RecurrenceAttributes } from '../../src/ops/attributes.ts';
-import { CELLS, savedStride } from '../../src/ops/recurrent.ts';
+import type { RecurrenceAttributes, RecurrentExtra } from '../../src/ops/attributes.ts';
+import { CELLS, recurrentOps, savedStride } from '../../src/ops/recurrent.ts';
 import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
 import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import * as twins from '../reference/recurrent.ts';
@@ -11,7 +11,11 @@ const TANH = { kind: Activation.Tanh, alpha: 0 };
 const SIGMOID = { kind: Activation.Sigmoid, alpha: 0 };
 const SOFTSIGN = { kind: Activation.Softsign, alpha: 0 };
 
-const LAST = { sequences: false, backwards: false, reversed: false };
+const LAST = {
+  ...{ sequences: false, backwards: false, reversed: false, final: false },
+  extras: [] as readonly RecurrentExtra[],
+};
+const FULL = { final: true, extras: ['mask', 'state', 'dropout'] as const };
 const ALL = { ...LAST, sequences: true };
 
 /**
@@ -38,9 +42,28 @@ const variants = [
     },
     smooth: false as const,
   },
-  { name: 'gru, reset after', attributes: { cell: Cell.Gru, ...usual, ...ALL } },
+  { name: 'gru, reset after', attributes: { cell: Cell.Gru, ...usual, ...ALL, extras: ['bias' as const] } },
   { name: 'gru, reset before', attributes: { cell: Cell.GruBefore, ...usual, ...ALL, backwards: true } },
   { name: 'simple', attributes: { cell: Cell.Simple, ...usual, ...LAST } },
+  { name: 'lstm with mask, states and dropout', attributes: { cell: Cell.Lstm, ...usual, ...ALL, ...FULL } },
+  {
+    name: 'gru with bias, mask, states and dropout',
+    attributes: {
+      cell: Cell.Gru,
+      ...usual,
+      ...ALL,
+      final: true,
+      extras: ['bias', 'mask', 'state', 'dropout'] as const,
+    },
+  },
+  {
+    name: 'gru, reset before, with mask, states and dropout',
+    attributes: { cell: Cell.GruBefore, ...usual, ...LAST, ...FULL, backwards: true },
+  },
+  {
+    name: 'simple with mask and dropout',
+    attributes: { cell: Cell.Simple, ...usual, ...ALL, extras: ['mask', 'dropout'] as const },
+  },
 ].map((variant) => ({ ...variant, reach: REACH }));
 
 /** At most nine steps, and fewer units for many rows: the twin's time grows with batch · time · units². */
@@ -81,10 +104,34 @@ function savedOf(
   return { ...tensor(shape, batch, () => Float32Array.from(valuesOf(saved))), wanted: false };
 }
 
-function outputs(size: Size, { sequences }: RecurrenceAttributes, random: () => number): Operand {
+function outputs(
+  size: Size,
+  { cell, sequences, final }: RecurrenceAttributes,
+  random: () => number,
+): Operand {
   const { batch, time, units } = sizeOf(size);
-  const shape = sequences ? [BATCH, time, units] : [BATCH, units];
+  const last = ((sequences ? time : 1) + CELLS[cell].states) * units;
+  const shape = final ? [BATCH, last] : sequences ? [BATCH, time, units] : [BATCH, units];
   return tensor(shape, batch, (n) => uniform(random, n), false);
+}
+
+/** The inputs behind the kernel; of the mask every third step or so is left out, of the states one in four dropped. */
+function extraOperands(
+  size: Size,
+  { cell, extras }: RecurrenceAttributes,
+  random: () => number,
+  wanted = true,
+): Operand[] {
+  const { batch, time, units } = sizeOf(size);
+  const chosen = (n: number, share: number, value: number): Float32Array =>
+    Float32Array.from({ length: n }, () => (random() < share ? 0 : value));
+  const make: Readonly<Record<RecurrentExtra, () => Operand>> = {
+    bias: () => tensor([2, 3 * units], 1, (n) => uniform(random, n, -0.5, 0.5), wanted),
+    mask: () => tensor([BATCH, time], batch, (n) => chosen(n, 0.3, 1), false),
+    state: () => tensor([BATCH, CELLS[cell].states * units], batch, (n) => uniform(random, n), wanted),
+    dropout: () => tensor([BATCH, units], batch, (n) => chosen(n, 0.25, 4 / 3), false),
+  };
+  return extras.map((name) => make[name]());
 }
 
 const from1 = (n: number): number => Math.max(n, 1);
@@ -93,26 +140,40 @@ const tails = [
   (n: number): Size => ({ rows: 3, columns: from1(n), inner: 2 }),
 ];
 
-const bias = (inputs: readonly Numbers[]): Tracked[] | undefined => inputs[2] && tracked(inputs[2]);
+const extrasOf = ({ extras }: RecurrenceAttributes, inputs: readonly Numbers[]): twins.Extras =>
+  Object.fromEntries(extras.map((name, i) => [name, tracked(inputs[i]!)]));
 
 function forward(inputs: readonly Numbers[], attributes: RecurrenceAttributes, size: Size) {
   const [z, kernel] = inputs.map(tracked) as [Tracked[], Tracked[]];
-  return twins.recurrence(z, kernel, sizeOf(size), attributes, bias(inputs));
+  return twins.recurrence(z, kernel, sizeOf(size), attributes, extrasOf(attributes, inputs.slice(2)));
 }
 
 function backward(inputs: readonly Numbers[], attributes: RecurrenceAttributes, size: Size) {
   const [dy, saved, kernel] = inputs.map(tracked) as [Tracked[], Tracked[], Tracked[]];
-  return twins.recurrenceGrad(dy, saved, kernel, sizeOf(size), attributes).dz;
+  const extras = extrasOf(attributes, inputs.slice(3));
+  return twins.recurrenceGrad(dy, saved, kernel, sizeOf(size), attributes, extras).dz;
 }
 
-/** Gradients of z, the kernel and the bias, from the twin's own steps. */
+/** Gradients of z, the kernel, the bias and the states, from the twin's own steps. */
 function whole(inputs: readonly Numbers[], attributes: RecurrenceAttributes, dy: Numbers, size: Size) {
   const { saved } = forward(inputs, attributes, size);
   const shape = sizeOf(size);
-  const { dz, inner } = twins.recurrenceGrad(tracked(dy), saved, tracked(inputs[1]!), shape, attributes);
+  const extras = extrasOf(attributes, inputs.slice(2));
+  const { dz, inner, dstate } = twins.recurrenceGrad(
+    tracked(dy),
+    saved,
+    tracked(inputs[1]!),
+    shape,
+    attributes,
+    extras,
+  );
   const dkernel = twins.recurrentKernelGrad(saved, inner, shape, attributes.cell);
   const columns = CELLS[attributes.cell].gates * shape.units;
-  return inputs[2] ? [dz, dkernel, twins.recurrentBiasGrad(dz, inner, columns)] : [dz, dkernel];
+  return [
+    ...[dz, dkernel],
+    ...(extras.bias ? [twins.recurrentBiasGrad(dz, inner, columns)] : []),
+    ...(extras.state ? [dstate] : []),
+  ];
 }
 
 type Names = 'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernelGrad' | 'recurrentBiasGrad';
@@ -120,12 +181,10 @@ type Names = 'secondResult' | 'recurrence' | 'recurrenceGrad' | 'recurrentKernel
 export const recurrent: Rows<Names> = {
   recurrence: {
     variants,
-    operands: (size, { cell }, random) => [
-      projected(size, cell, random),
-      kernelOf(size, cell, random),
-      ...(cell === Cell.Gru
-        ? [tensor([2, 3 * sizeOf(size).units], 1, (n) => uniform(random, n, -0.5, 0.5))]
-        : []),
+    operands: (size, attributes, random) => [
+      projected(size, attributes.cell, random),
+      kernelOf(size, attributes.cell, random),
+      ...extraOperands(size, attributes, random),
     ],
     forward: (...args) => valuesOf(forward(...args).y),
     forwardBound: (...args) => errorsOf(forward(...args).y),
@@ -137,10 +196,21 @@ export const recurrent: Rows<Names> = {
   },
 
   recurrenceGrad: {
-    variants,
+    variants: variants.map((variant) => ({
+      ...variant,
+      attributes: {
+        ...variant.attributes,
+        extras: variant.attributes.extras.filter((name) => name !== 'bias'),
+      },
+    })),
     operands: (size, attributes, random) => {
       const kernel = kernelOf(size, attributes.cell, random);
-      return [outputs(size, attributes, random), savedOf(size, attributes, random, kernel), kernel];
+      return [
+        outputs(size, attributes, random),
+        savedOf(size, attributes, random, kernel),
+        kernel,
+        ...extraOperands(size, attributes, random, false),
+      ];
     },
     forward: (...args) => valuesOf(backward(...args)),
     forwardBound: (...args) => errorsOf(backward(...args)),
@@ -186,9 +256,13 @@ export const recurrent: Rows<Names> = {
     gradient: 'none',
     tails: [],
     build: (graph, [z, kernel]) => {
-      const y = graph.add('recurrence', [z!, kernel!], variants[0]!.attributes) as unknown as Tensor;
+      const y = graph.add(
+        recurrentOps.recurrence,
+        [z!, kernel!],
+        variants[0]!.attributes,
+      ) as unknown as Tensor;
       const shape = [z!.shape[1]!, CELLS[Cell.Lstm].saved * savedStride(kernel!.shape[0]!)];
-      return graph.add('secondResult', [y], { shape }) as unknown as Tensor;
+      return graph.add(recurrentOps.secondResult, [y], { shape }) as unknown as Tensor;
     },
   },
 };

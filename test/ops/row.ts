@@ -39,6 +39,8 @@ export interface Row<K extends OpName> {
   forward(inputs: Inputs, attributes: OpAttributes[K], size: Size): number[];
   forwardBound(inputs: Inputs, attributes: OpAttributes[K], size: Size): Bound;
   readonly gradient: 'none' | Gradient<K>;
+  /** Linear in each operand (within `reach`): a central difference is exact in any direction, so that a few directions check all elements. */
+  readonly linear?: true;
   /** Sizes that a single instruction is tried with, for each n of 0..67. */
   readonly tails: readonly ((n: number) => Size)[];
   /** The operation on a graph, where it is not just added. */

@@ -2,18 +2,24 @@ import { Type } from '../../assembly/tape.ts';
 import { Program } from '../../src/compiler/program.ts';
 import { Graph } from '../../src/graph/graph.ts';
 import type { OpName } from '../../src/ops/attributes.ts';
+import { lossOps } from '../../src/ops/losses.ts';
 import type { Call, Emitter, OpRule } from '../../src/ops/rule.ts';
-import { rules } from '../../src/ops/rules.ts';
+import { sourceOps } from '../../src/ops/sources.ts';
 import { lastOf, sizeOf, type Tensor } from '../../src/ops/tensor.ts';
 import type { Engine } from '../../src/runtime/engine.ts';
 import { Launch, type Machine, SEED } from '../kernels/machine.ts';
 import { lossNames } from './losses.ts';
 import type { Operand, Size } from './row.ts';
+import { rules } from './rules.ts';
 import type { Case } from './table.ts';
+
+function ruleOf(op: OpName): OpRule {
+  return rules[op] as OpRule;
+}
 
 function parameters(graph: Graph, operands: readonly Operand[]): readonly Tensor[] {
   return operands.map(
-    ({ shape }, index) => graph.add('parameter', [], { index, shape }) as unknown as Tensor,
+    ({ shape }, index) => graph.add(sourceOps.parameter, [], { index, shape }) as unknown as Tensor,
   );
 }
 
@@ -51,7 +57,7 @@ export function runGraph(
 }
 
 export function addCase({ op, row, variant }: Case, graph: Graph, inputs: readonly Tensor[]): Tensor {
-  return row.build?.(graph, inputs, variant.attributes) ?? graph.add(op, inputs, variant.attributes);
+  return row.build?.(graph, inputs, variant.attributes) ?? graph.add(ruleOf(op), inputs, variant.attributes);
 }
 
 /**
@@ -74,7 +80,7 @@ export function runGradient(
     const through = row.through?.(variant.attributes);
     const first = through ? through.wrap(graph, inputs[0]!) : inputs[0]!;
     const result = addCase(one, graph, [first, ...inputs.slice(1)]);
-    const { gradient } = rules[op] as OpRule<OpName>;
+    const { gradient } = ruleOf(op);
     if (gradient === 'none') throw new Error(`${op} has no gradient`);
     const found = new Map(gradient(graph, result, upstream));
     return inputs.filter((_, i) => operands[i]!.wanted).map((input) => found.get(input)!);
@@ -103,11 +109,11 @@ export function runCall(
   inPlace = false,
 ): CallResult {
   const launch = new Launch(machine, offset);
-  const rule = rules[op] as OpRule<OpName>;
+  const rule = ruleOf(op);
   if (typeof rule.emit !== 'function') throw new Error(`${op} has no instruction`);
   const graph = new Graph();
   const inputs = parameters(graph, operands);
-  const tensor = graph.add(op, inputs, variant.attributes);
+  const tensor = graph.add(rule, inputs, variant.attributes);
   const call: Call = { tensor, output: tensor, epilogue: {} };
   const addresses = new Map<Tensor, number>();
   inputs.forEach((input, i) => {
@@ -123,7 +129,7 @@ export function runCall(
   if (inPlace) addresses.set(tensor, addresses.get(inputs[0]!)!);
   else place(tensor);
   if (lossNames.has(op)) {
-    call.second = place(graph.add('lossGradient', [tensor], {}) as unknown as Tensor);
+    call.second = place(graph.add(lossOps.lossGradient, [tensor], {}) as unknown as Tensor);
   }
   const bytes = machine.engine.threads * (rule.workspace?.(tensor, rows) ?? 0);
   const start = launch.output(bytes / 4);

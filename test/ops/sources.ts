@@ -1,9 +1,11 @@
-import { BATCH } from '../../src/ops/tensor.ts';
+import { activationOps } from '../../src/ops/activations.ts';
+import { sourceOps } from '../../src/ops/sources.ts';
+import { BATCH, type Tensor } from '../../src/ops/tensor.ts';
 import { uniform } from '../reference/numbers.ts';
 import { type Rows, tensor } from './row.ts';
 
 /** Nothing is computed: the values come through as they are. */
-export const sources: Rows<'input' | 'parameter' | 'reshape'> = {
+export const sources: Rows<'input' | 'parameter' | 'constant' | 'reshape'> = {
   input: {
     variants: [{ name: 'batch', attributes: { name: 'x', shape: [5], type: 'f32' } }],
     operands: (size, _, random) => [tensor([BATCH, 5], size.rows, (n) => uniform(random, n), false)],
@@ -11,7 +13,7 @@ export const sources: Rows<'input' | 'parameter' | 'reshape'> = {
     forwardBound: () => 'exact',
     gradient: 'none',
     tails: [],
-    build: (graph, _, attributes) => graph.add('input', [], attributes),
+    build: (graph, _, attributes) => graph.add(sourceOps.input, [], attributes),
   },
 
   parameter: {
@@ -24,9 +26,30 @@ export const sources: Rows<'input' | 'parameter' | 'reshape'> = {
     build: (_, [x]) => x!,
   },
 
+  constant: {
+    variants: [
+      { name: 'floats', attributes: { values: Float32Array.of(1, -2.5, 3), shape: [3] } },
+      { name: 'integers', attributes: { values: Int32Array.of(7, -1), shape: [2, 1] } },
+    ],
+    operands: () => [],
+    forward: (_, { values }) => Array.from(values),
+    forwardBound: () => 'exact',
+    gradient: 'none',
+    tails: [],
+    build: (graph, _, attributes) => {
+      const constant = graph.add(sourceOps.constant, [], attributes) as unknown as Tensor;
+      return constant.type === 'i32' ? graph.add(activationOps.toFloat, [constant], {}) : constant;
+    },
+  },
+
   reshape: {
-    variants: [{ name: 'row', attributes: { shape: [2, 3] } }],
-    operands: (size, _, random) => [tensor([BATCH, 6], size.rows, (n) => uniform(random, n))],
+    variants: [
+      { name: 'row', attributes: { shape: [2, 3] } },
+      { name: 'without a batch', attributes: { shape: [3, 1, 2] } },
+    ],
+    operands: (size, { shape }, random) => [
+      tensor(shape.length === 2 ? [BATCH, 6] : [6], size.rows, (n) => uniform(random, n)),
+    ],
     forward: ([x]) => Array.from(x!),
     forwardBound: () => 'exact',
     gradient: { twin: (_, __, dy) => [Array.from(dy)], bound: () => ['exact'] },

@@ -25,7 +25,7 @@ export function softplus(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 }
 
-const normalCdf = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2));
+export const normalCdf = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2));
 const normalPdf = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 const geluInner = (x: number): number => Math.sqrt(2 / Math.PI) * (x + GELU_CUBIC * x ** 3);
 
@@ -107,6 +107,11 @@ const kinds: Record<Activation, Kind> = {
     d: (x) => Math.tanh(softplus(x)) + (x * sigmoid(x)) / Math.cosh(softplus(x)) ** 2,
   },
   [Activation.Exponential]: { f: Math.exp, d: Math.exp, fromY: (y) => y },
+  [Activation.Log]: { f: Math.log, d: (x) => 1 / x },
+  [Activation.Sqrt]: { f: Math.sqrt, d: (x) => 0.5 / Math.sqrt(x), fromY: (y) => 0.5 / y },
+  [Activation.Abs]: { f: Math.abs, d: Math.sign },
+  [Activation.Square]: { f: (x) => x * x, d: (x) => 2 * x },
+  [Activation.Sign]: { f: Math.sign, d: () => 0, fromY: () => 0 },
 };
 
 /** y = f(x) */

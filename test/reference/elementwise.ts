@@ -1,4 +1,3 @@
-import { BinaryKind } from '../../assembly/tape.ts';
 import { make, type Numbers, sum } from './numbers.ts';
 
 /** y [rows, columns] = x + bias [columns] */
@@ -14,24 +13,6 @@ export function biasAddGradient(dy: Numbers, columns: number): [number[], number
 /** y [columns] = sum over the rows of x [rows, columns] */
 export function sumRows(x: Numbers, columns: number): number[] {
   return make(columns, (n) => sum(x.length / columns, (r) => x[r * columns + n]!));
-}
-
-export function binary(kind: BinaryKind, a: Numbers, b: Numbers): number[] {
-  return make(a.length, (i) => {
-    if (kind === BinaryKind.Add) return a[i]! + b[i]!;
-    if (kind === BinaryKind.Subtract) return a[i]! - b[i]!;
-    return a[i]! * b[i]!;
-  });
-}
-
-/** d(a + b) = da + db; d(a - b) = da - db; d(a b) = b da + a db */
-export function binaryGradient(kind: BinaryKind, a: Numbers, b: Numbers, dy: Numbers): [number[], number[]] {
-  const product = kind === BinaryKind.Multiply;
-  const sign = kind === BinaryKind.Subtract ? -1 : 1;
-  return [
-    make(dy.length, (i) => dy[i]! * (product ? b[i]! : 1)),
-    make(dy.length, (i) => dy[i]! * (product ? a[i]! : sign)),
-  ];
 }
 
 /** y = x · scale + offset */

@@ -15,6 +15,14 @@ export function columns(x: Numbers, stride: number, from: number, width: number)
   return make(x.length / stride, (r) => make(width, (i) => x[r * stride + from + i]!)).flat();
 }
 
+/** The other way: `width` numbers of each row among zeros. */
+export function between(dy: Numbers, rows: number, stride: number, from: number, width: number): number[] {
+  return make(rows * stride, (i) => {
+    const column = (i % stride) - from;
+    return column >= 0 && column < width ? dy[Math.floor(i / stride) * width + column]! : 0;
+  });
+}
+
 export function maximum(a: Numbers, b: Numbers): number[] {
   return make(a.length, (i) => Math.max(a[i]!, b[i]!));
 }

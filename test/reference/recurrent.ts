@@ -1,5 +1,5 @@
 import { Cell } from '../../assembly/tape.ts';
-import type { ActivationAttributes, RecurrenceAttributes } from '../../src/ops/attributes.ts';
+import type { ActivationAttributes, RecurrenceAttributes, RecurrentExtra } from '../../src/ops/attributes.ts';
 import { activationBound, curvature, derivativeBound } from '../ops/activation-bounds.ts';
 import { activation, activationGradient, activationGradientFrom } from './activations.ts';
 import { make } from './numbers.ts';
@@ -58,13 +58,15 @@ interface Back {
   readonly dz: readonly Tracked[];
   /** Of the products, where they are not added to z. */
   readonly inner?: readonly Tracked[];
-  /** What goes to the step before besides the products. */
+  /** What goes to the step before besides the products: of c where there is one, else of h. */
   readonly carry: Tracked;
 }
 
 interface CellTwin {
   readonly gates: number;
   readonly states: number;
+  /** Arrays of a saved step. */
+  readonly saved: number;
   /** z and the product of each gate; the states before. */
   step(
     z: readonly Tracked[],
@@ -72,7 +74,7 @@ interface CellTwin {
     states: readonly Tracked[],
     a: RecurrenceAttributes,
   ): Step;
-  /** From the gradient that comes from above and the products, and from what was carried. */
+  /** From the gradient of h by the step after, that from above, and the gradient of c. */
   back(
     fromNext: Tracked,
     dy: Tracked | undefined,
@@ -104,6 +106,7 @@ export const twins: Readonly<Record<Cell, CellTwin>> = {
   [Cell.Lstm]: {
     gates: 4,
     states: 2,
+    saved: 7,
     step: (z, p, [h, c], { activation: act, gateActivation: gate }) => {
       const sums = z.map((x, n) => plus(x, p[n]!));
       const [i, f, o] = [0, 1, 3].map((n) => apply(gate, sums[n]!)) as [Tracked, Tracked, Tracked];
@@ -131,15 +134,16 @@ export const twins: Readonly<Record<Cell, CellTwin>> = {
   [Cell.Gru]: {
     gates: 3,
     states: 1,
+    saved: 5,
     step: (z, p, [h], { activation: act, gateActivation: gate }) => {
       const u = apply(gate, plus(z[0]!, p[0]!));
       const r = apply(gate, plus(z[1]!, p[1]!));
       const g = apply(act, plus(times(r, p[2]!), z[2]!));
       return { states: [mix(u, h!, g)], saved: [u, r, g, p[2]!, h!] };
     },
-    back: (fromNext, dy, carry, saved, { activation: act, gateActivation: gate }) => {
+    back: (fromNext, dy, _, saved, { activation: act, gateActivation: gate }) => {
       const [u, r, g, q, h] = saved as [Tracked, Tracked, Tracked, Tracked, Tracked];
-      const dh = join(plus(fromNext, carry), dy);
+      const dh = join(fromNext, dy);
       const dg = derive(act, times(dh, minus(ONE, u)), g);
       const du = derive(gate, times(dh, minus(h, g)), u);
       const dr = derive(gate, times(dg, q), r);
@@ -150,6 +154,7 @@ export const twins: Readonly<Record<Cell, CellTwin>> = {
   [Cell.GruBefore]: {
     gates: 3,
     states: 1,
+    saved: 5,
     before: (z, p, [h], { gateActivation: gate }) => times(apply(gate, plus(z[1]!, p[1]!)), h!),
     step: (z, p, [h], { activation: act, gateActivation: gate }) => {
       const u = apply(gate, plus(z[0]!, p[0]!));
@@ -157,9 +162,9 @@ export const twins: Readonly<Record<Cell, CellTwin>> = {
       const g = apply(act, plus(z[2]!, p[2]!));
       return { states: [mix(u, h!, g)], saved: [u, r, g, times(r, h!), h!] };
     },
-    back: (fromNext, dy, carry, saved, { activation: act, gateActivation: gate }) => {
+    back: (fromNext, dy, _, saved, { activation: act, gateActivation: gate }) => {
       const [u, , g, , h] = saved as [Tracked, Tracked, Tracked, Tracked, Tracked];
-      const dh = join(plus(fromNext, carry), dy);
+      const dh = join(fromNext, dy);
       const dg = derive(act, times(dh, minus(ONE, u)), g);
       return { dz: [derive(gate, times(dh, minus(h, g)), u), ZERO, dg], carry: times(dh, u) };
     },
@@ -172,6 +177,7 @@ export const twins: Readonly<Record<Cell, CellTwin>> = {
   [Cell.Simple]: {
     gates: 1,
     states: 1,
+    saved: 2,
     step: ([z], [p], [h], { activation: act }) => {
       const out = apply(act, plus(z!, p!));
       return { states: [out], saved: [out, h!] };
@@ -192,88 +198,131 @@ function place(step: number, time: number, a: RecurrenceAttributes): { t: number
   return { t, at: step === time - 1 ? 0 : -1 };
 }
 
-/** y, and the saved steps [batch, time, arrays · units padded to 4]. */
+/** The inputs behind the kernel, by name; one that is not there is undefined. */
+export type Extras = Partial<Record<RecurrentExtra, readonly Tracked[]>>;
+
+/** y (with the last states where they are asked for), and the saved steps [batch, time, arrays · units padded to 4]. */
 export function recurrence(
   z: readonly Tracked[],
   kernel: readonly Tracked[],
   { batch, time, units }: RecurrentSize,
   a: RecurrenceAttributes,
-  bias?: readonly Tracked[],
+  { bias, mask, state, dropout }: Extras = {},
 ): { y: Tracked[]; saved: Tracked[] } {
-  const { gates, states: count, step: next, before } = twins[a.cell];
+  const { gates, states: count, saved: arrays, step: next, before } = twins[a.cell];
   const width = stride(units);
   const columns = gates * units;
   const outputs = a.sequences ? time : 1;
-  const y: Tracked[] = new Array(batch * outputs * units);
+  const outputRow = (outputs + (a.final ? count : 0)) * units;
+  const y: Tracked[] = new Array(batch * outputRow);
   const saved: Tracked[] = [];
   for (let row = 0; row < batch; row++) {
-    let states = make(width, () => make<Tracked>(count, () => ZERO));
+    let states = make(width, (n) =>
+      make<Tracked>(count, (s) => (state && n < units ? state[(row * count + s) * units + n]! : ZERO)),
+    );
     for (let step = 0; step < time; step++) {
       const { t, at } = place(step, time, a);
-      const shifted = (x: Tracked, i: number): Tracked => (bias ? plus(x, bias[i]!) : x);
-      const zOf = (n: number): Tracked[] =>
-        make(gates, (g) => {
+      const base = (row * time + t) * arrays;
+      const counts = mask?.[row * time + t]?.value !== 0;
+      if (counts) {
+        if (dropout) {
+          states = states.map(([h, ...more], n) => [
+            n < units ? times(h!, dropout[row * units + n]!) : ZERO,
+            ...more,
+          ]);
+        }
+        const shifted = (x: Tracked, i: number): Tracked => (bias ? plus(x, bias[i]!) : x);
+        const zOf = (n: number): Tracked[] =>
+          make(gates, (g) => {
+            const i = g * units + n;
+            return n < units ? shifted(z[(row * time + t) * columns + i]!, i) : ZERO;
+          });
+        const products = (n: number, g: number, of: (k: number) => Tracked): Tracked => {
+          if (n >= units) return ZERO;
           const i = g * units + n;
-          return n < units ? shifted(z[(row * time + t) * columns + i]!, i) : ZERO;
+          const sum = step > 0 || state ? dot(units, of, (k) => kernel[k * columns + i]!) : ZERO;
+          return shifted(sum, columns + i);
+        };
+        const all = make(width, (n) => make(gates, (g) => products(n, g, (k) => states[k]![0]!)));
+        if (before) {
+          const q = make(width, (n) => before(zOf(n), all[n]!, states[n]!, a));
+          all.forEach((p, n) => {
+            p[gates - 1] = products(n, gates - 1, (k) => q[k]!);
+          });
+        }
+        const results = make(width, (n) => next(zOf(n), all[n]!, states[n]!, a));
+        states = results.map((r) => [...r.states]);
+        results.forEach((r, n) => {
+          r.saved.forEach((v, s) => {
+            saved[(base + s) * width + n] = v;
+          });
         });
-      const products = (n: number, g: number, of: (k: number) => Tracked): Tracked => {
-        if (n >= units) return ZERO;
-        const i = g * units + n;
-        const sum = step > 0 ? dot(units, of, (k) => kernel[k * columns + i]!) : ZERO;
-        return shifted(sum, columns + i);
-      };
-      const all = make(width, (n) => make(gates, (g) => products(n, g, (k) => states[k]![0]!)));
-      if (before) {
-        const q = make(width, (n) => before(zOf(n), all[n]!, states[n]!, a));
-        all.forEach((p, n) => {
-          p[gates - 1] = products(n, gates - 1, (k) => q[k]!);
-        });
+      } else {
+        for (let i = 0; i < arrays * width; i++) saved[base * width + i] = ZERO;
       }
-      const results = make(width, (n) => next(zOf(n), all[n]!, states[n]!, a));
-      states = results.map((r) => [...r.states]);
-      const arrays = results[0]!.saved.length;
-      results.forEach((r, n) => {
-        if (n < units && at >= 0) y[(row * outputs + at) * units + n] = r.states[0]!;
-        r.saved.forEach((v, s) => {
-          saved[((row * time + t) * arrays + s) * width + n] = v;
-        });
-      });
+      if (at < 0) continue;
+      for (let n = 0; n < units; n++) y[row * outputRow + at * units + n] = states[n]![0]!;
+    }
+    for (let i = outputs * units; i < outputRow; i++) {
+      y[row * outputRow + i] = states[i % units]![Math.floor(i / units) - outputs]!;
     }
   }
   return { y, saved };
 }
 
-/** dz [batch, time, gates · units] by backpropagation through time, and the gradient of the products. */
+/**
+ * dz [batch, time, gates · units] by backpropagation through time, the gradient of the products, and that of the states
+ * before the first step, [batch, states · units].
+ */
 export function recurrenceGrad(
   dy: readonly Tracked[],
   saved: readonly Tracked[],
   kernel: readonly Tracked[],
   { batch, time, units }: RecurrentSize,
   a: RecurrenceAttributes,
-): { dz: Tracked[]; inner: Tracked[] } {
-  const { gates, back, backBefore } = twins[a.cell];
+  { mask, dropout }: Extras = {},
+): { dz: Tracked[]; inner: Tracked[]; dstate: Tracked[] } {
+  const { gates, states, saved: arrays, back, backBefore } = twins[a.cell];
   const width = stride(units);
   const columns = gates * units;
-  const arrays = saved.length / (batch * time * width);
   const outputs = a.sequences ? time : 1;
+  const outputRow = (outputs + (a.final ? states : 0)) * units;
   const dz: Tracked[] = new Array(batch * time * columns);
   const inner: Tracked[] = new Array(batch * time * columns);
+  const dstate: Tracked[] = [];
   for (let row = 0; row < batch; row++) {
+    const last = (s: number): Tracked[] =>
+      make(units, (n) => (a.final ? dy[row * outputRow + (outputs + s) * units + n]! : ZERO));
+    // of h by way of the products, of h and of c as they are
     let fromNext = make<Tracked>(units, () => ZERO);
-    let carries = make<Tracked>(units, () => ZERO);
+    let carryH = last(0);
+    let carryC = states > 1 ? last(1) : make<Tracked>(units, () => ZERO);
     for (let step = time - 1; step >= 0; step--) {
       const { t, at } = place(step, time, a);
       const base = row * time + t;
       const savedOf = (n: number): Tracked[] => make(arrays, (s) => saved[(base * arrays + s) * width + n]!);
-      carries = carries.map((carry, n) => {
-        const upstream = at < 0 ? undefined : dy[(row * outputs + at) * units + n]!;
-        const result = back(fromNext[n]!, upstream, carry, savedOf(n), a);
+      const upstream = (n: number): Tracked | undefined =>
+        at < 0 ? undefined : dy[row * outputRow + at * units + n]!;
+      if (mask?.[base]?.value === 0) {
+        for (let i = 0; i < columns; i++) {
+          dz[base * columns + i] = ZERO;
+          inner[base * columns + i] = ZERO;
+        }
+        carryH = carryH.map((carry, n) => join(plus(fromNext[n]!, carry), upstream(n)));
+        fromNext = make(units, () => ZERO);
+        continue;
+      }
+      const carries = make(units, (n) => {
+        const [h, c] = [plus(fromNext[n]!, carryH[n]!), carryC[n]!];
+        const result = back(h, upstream(n), c, savedOf(n), a);
         result.dz.forEach((d, g) => {
           dz[base * columns + g * units + n] = d;
           inner[base * columns + g * units + n] = result.inner?.[g] ?? d;
         });
         return result.carry;
       });
+      if (states > 1) carryC = carries;
+      carryH = states > 1 ? make(units, () => ZERO) : carries;
       const through = (k: number, from: number, count: number): Tracked =>
         dot(
           count,
@@ -282,17 +331,21 @@ export function recurrenceGrad(
         );
       const joint = backBefore ? columns - units : columns;
       if (backBefore) {
-        carries = carries.map((carry, n) => {
+        carryH = carryH.map((carry, n) => {
           const { dr, carry: more } = backBefore(through(n, joint, units), savedOf(n), a);
           dz[base * columns + joint - units + n] = dr;
           inner[base * columns + joint - units + n] = dr;
           return plus(more, carry);
         });
       }
-      fromNext = make(units, (k) => through(k, 0, joint));
+      const dropped = (x: Tracked, n: number): Tracked => (dropout ? times(x, dropout[row * units + n]!) : x);
+      fromNext = make(units, (k) => dropped(through(k, 0, joint), k));
+      carryH = carryH.map(dropped);
     }
+    const first = carryH.map((carry, n) => plus(fromNext[n]!, carry));
+    dstate.push(...first, ...(states > 1 ? carryC : []));
   }
-  return { dz, inner };
+  return { dz, inner, dstate };
 }
 
 /** The states before (or what else was multiplied), transposed, · the gradient of the products: [units, gates · units]. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { dense, NonFiniteError, sequential, sgd, Trainer } from '../../src/index.ts';
+import { dense, multiHeadAttention, NonFiniteError, sequential, sgd, Trainer } from '../../src/index.ts';
 
 const x = [
   [1, -2],
@@ -28,4 +28,24 @@ it('stops when the loss is no longer finite, names the place, and keeps the weig
   for (let epoch = 1; epoch < place.epoch; epoch++) await slow.fit({ x, y }, { epochs: 1, batchSize: 3 });
   expect(model.getWeights()).toEqual(again.getWeights());
   expect(model.getWeights().every(({ data }) => data.every(Number.isFinite))).toBe(true);
+});
+
+it('does not blame a layer for numbers in its scratch memory', async () => {
+  const model = sequential({ inputShape: [1, 1] }, [
+    dense(1, { name: 'first', useBias: false }),
+    multiHeadAttention({ numHeads: 1, useBias: false, name: 'attention' }),
+  ]);
+  // a score of -15 · 15 · 0.9: in the seven places of a tile that no key stands in, e^(0 - score) is infinite
+  model.setWeights([
+    { name: 'first/kernel', shape: [1, 1], data: Float32Array.of(5e-38) },
+    { name: 'attention/kernel', shape: [1, 3], data: Float32Array.of(1, -0.9, 1) },
+    { name: 'attention/outputKernel', shape: [1, 1], data: Float32Array.of(1) },
+  ]);
+  const trainer = await Trainer.create(model, { loss: 'meanSquaredError', optimizer: 'sgd' });
+  // the gradient of the first kernel is x · 2 (15 - 0): too large
+  const error: unknown = await trainer
+    .fit({ x: [[[3e38]]], y: [[[0]]] }, { epochs: 1 })
+    .catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(NonFiniteError);
+  expect((error as NonFiniteError).place).toMatchObject({ layer: 'first', operation: 'matrix product' });
 });

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { layerFromConfig } from '../../src/layers/layers.ts';
 import { lossConfig } from '../../src/train/losses.ts';
-import { sequential } from '../../src/train/models.ts';
+import { modelFromConfig } from '../../src/train/model-config.ts';
 import { adam, adamw, type Optimizer, rmsprop, sgd } from '../../src/train/optimizers.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 
@@ -26,7 +25,7 @@ interface Case {
   finalOutput: Values;
 }
 
-const cases = ['traces', 'convolution', 'recurrent'].flatMap((name): Case[] => {
+const cases = ['traces', 'convolution', 'recurrent', 'spatial', 'attention'].flatMap((name): Case[] => {
   const file = new URL(`../golden/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(file, 'utf8')).cases;
 });
@@ -42,10 +41,10 @@ function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return worst;
 }
 
-/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_traces.py, make_recurrent.py). */
+/** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_*.py). */
 describe('golden traces', () => {
   it.each(cases)('$name', async ({ inputShape, layers, loss, optimizer, x, y, ...golden }) => {
-    const model = sequential({ inputShape, reproducible: true }, layers.map(layerFromConfig));
+    const model = modelFromConfig({ type: 'sequential', inputShape, reproducible: true, layers }, {});
     model.setWeights(golden.initialWeights.map((w) => ({ ...w, data: Float32Array.from(w.data) })));
     const { name, ...options } = optimizer;
     const trainer = await Trainer.create(model, {

@@ -1,0 +1,4 @@
+/** First byte that the module does not use itself. */
+export function base(): usize {
+  return __heap_base;
+}

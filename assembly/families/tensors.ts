@@ -1,0 +1,65 @@
+/** Merges, normalization, embeddings, transposition, noise: the family `tensors`. */
+import { followRun } from '../clock';
+import { transpose } from '../kernels/axes';
+import { embedding, embeddingGrad } from '../kernels/embedding';
+import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from '../kernels/merge';
+import { moments, movingAverage, movingMoments, normalize, normalizeGrad, scaleGrad } from '../kernels/normalize';
+import { noise } from '../kernels/noise';
+import { Head, Op } from '../tape';
+
+export { base } from '../base';
+export { bind } from '../threads';
+
+/** One instruction of a program. */
+export function execute(p: usize, block: usize): void {
+  followRun(block);
+  switch (load<u32>(p) & Head.OpcodeMask) {
+    case Op.Transpose:
+      transpose(p);
+      break;
+    case Op.Embedding:
+      embedding(p);
+      break;
+    case Op.EmbeddingGrad:
+      embeddingGrad(p);
+      break;
+    case Op.CopyRows:
+      copyRows(p);
+      break;
+    case Op.Maximum:
+      maximum(p);
+      break;
+    case Op.MaximumGrad:
+      maximumGrad(p);
+      break;
+    case Op.RowDot:
+      rowDot(p);
+      break;
+    case Op.ScaleRows:
+      scaleRows(p);
+      break;
+    case Op.Moments:
+      moments(p);
+      break;
+    case Op.MovingAverage:
+      movingAverage(p);
+      break;
+    case Op.MovingMoments:
+      movingMoments(p);
+      break;
+    case Op.Normalize:
+      normalize(p);
+      break;
+    case Op.NormalizeGrad:
+      normalizeGrad(p);
+      break;
+    case Op.ScaleGrad:
+      scaleGrad(p);
+      break;
+    case Op.Noise:
+      noise(p);
+      break;
+    default:
+      unreachable();
+  }
+}

@@ -1,0 +1,55 @@
+// npm run profile -- CASE: where the time of a training step goes, by layer and by operation. See README.md.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { profileStep, profileTable } from './breakdown.ts';
+import { cases } from './cases.ts';
+import { inNode } from './install.ts';
+import { OptionsError, select } from './options.ts';
+import type { StepCase } from './protocol.ts';
+
+const usage = `npm run profile -- CASE [options]
+  --json FILE   all rows and totals go there too
+  --node 24     runs in that version of Node, which is installed when it is not there
+  --time MS     how long steps are taken apart (default 2000)`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = readArguments();
+  const known = cases.filter((spec): spec is StepCase => spec.kind === 'step');
+  if (positionals.length !== 1) {
+    throw new OptionsError(`${usage}\n\nCASE is one of ${known.map(({ name }) => name).join(', ')}`);
+  }
+  const [spec] = select(known, positionals[0], 'step case') as [StepCase];
+  const timeMs = Number(values.time ?? 2000);
+  if (!(timeMs > 0)) throw new OptionsError(`--time takes milliseconds, got '${values.time}'`);
+  if (values.node !== undefined && !process.versions.node.startsWith(`${values.node}.`)) {
+    return inNode(values.node, process.argv.slice(1));
+  }
+  const profile = await profileStep(spec, timeMs);
+  console.log(profileTable(spec, profile));
+  if (values.json !== undefined) {
+    const file = resolve(values.json);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(profile, null, 2)}\n`);
+  }
+  return 0;
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: { json: { type: 'string' }, node: { type: 'string' }, time: { type: 'string' } },
+    });
+  } catch (error) {
+    throw new OptionsError(`${(error as Error).message}\n\n${usage}`);
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof OptionsError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

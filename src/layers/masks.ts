@@ -1,0 +1,38 @@
+import { BinaryKind } from '../../assembly/tape.ts';
+import type { Graph } from '../graph/graph.ts';
+import { arithmeticOps } from '../ops/arithmetic.ts';
+import { mergeOps } from '../ops/merge.ts';
+import { normalizeOps } from '../ops/normalize.ts';
+import type { Tensor } from '../ops/tensor.ts';
+
+/*
+ * A mask says which time steps count: [batch, time], 1 where one does, 0 where it is left out. `masking` and `embedding`
+ * make it; it lies in the graph beside the tensor that it belongs to (Graph.masks). Layers that work on each step alone
+ * pass it on (`passesMask`), others drop it, as in Keras; a layer that uses it finds it in its context.
+ */
+
+/** The mask of what is made of several tensors: steps that count in all of those that have a mask. */
+export function joinMasks(graph: Graph, inputs: readonly Tensor[]): Tensor | undefined {
+  const masks = new Set(inputs.flatMap((input) => graph.masks.get(input) ?? []));
+  const [head, ...rest] = masks;
+  return rest.reduce<Tensor | undefined>(
+    (all, mask) =>
+      graph.add(arithmeticOps.binary, [all!, mask], { kind: BinaryKind.Multiply }) as unknown as Tensor,
+    head,
+  );
+}
+
+/** x [batch, time, channels] so weighted that its mean over time is that of the steps that count; 0 where none does. */
+export function averageOfMasked(graph: Graph, x: Tensor, mask: Tensor): Tensor {
+  // (m / sqrt(mean(m²)))² = m · time / number of steps, for m of 0 and 1
+  const groups = { over: 'features', groupSize: 0 } as const;
+  const statistics = graph.add(normalizeOps.moments, [mask], { ...groups, centered: false, epsilon: 1e-30 });
+  const root = graph.add(normalizeOps.normalize, [mask, statistics as unknown as Tensor], {
+    ...groups,
+    ...{ mode: 'rms', scale: false, center: false },
+  }) as unknown as Tensor;
+  const weights = graph.add(arithmeticOps.binary, [root, root], {
+    kind: BinaryKind.Multiply,
+  }) as unknown as Tensor;
+  return graph.add(mergeOps.scaleRows, [x, weights], {}) as unknown as Tensor;
+}

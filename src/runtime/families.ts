@@ -1,0 +1,29 @@
+import { FamilyIndex } from '../../assembly/tape.ts';
+import { pieces as corePieces } from './wasm/core.ts';
+import { pieces as sequencePieces } from './wasm/sequence.ts';
+import { pieces as spatialPieces } from './wasm/spatial.ts';
+import { pieces as tensorPieces } from './wasm/tensors.ts';
+
+/**
+ * A part of the numeric core: a WebAssembly module with the kernels of some operations. A bundler leaves out those that
+ * no operation refers to.
+ */
+export interface Family {
+  readonly name: string;
+  /** Its place in the table of functions through which the executor calls it. */
+  readonly index: FamilyIndex;
+  /** Pieces of its two builds in turn, a character for each byte (scripts/build.mjs). */
+  readonly pieces: readonly string[];
+}
+
+/** What every program needs: the executor, dense layers, losses, optimizers. */
+export const core: Family = { name: 'core', index: FamilyIndex.Core, pieces: corePieces };
+
+/** Convolutions and pools. */
+export const spatial: Family = { name: 'spatial', index: FamilyIndex.Spatial, pieces: spatialPieces };
+
+/** Recurrences. */
+export const sequence: Family = { name: 'sequence', index: FamilyIndex.Sequence, pieces: sequencePieces };
+
+/** Merges, normalization, embeddings. */
+export const tensors: Family = { name: 'tensors', index: FamilyIndex.Tensors, pieces: tensorPieces };

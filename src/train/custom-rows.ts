@@ -1,0 +1,39 @@
+import { ReduceKind } from '../../assembly/tape.ts';
+import { show } from '../checks.ts';
+import { UsageError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
+import { axesOps } from '../ops/axes.ts';
+import { BATCH, isTensor, showShape, type Tensor } from '../ops/tensor.ts';
+
+/**
+ * A loss or a metric of one's own, in operations (`ops`): yTrue are the targets as they were given, yPred the output of
+ * the model, both with the batch in front. Returns [batch], a number for each row, or [batch, …], of which the mean of
+ * each row is taken. What is reported, and trained, is the mean over the rows.
+ */
+export type RowFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
+
+/** The numbers of the rows; `what` names the function in messages. */
+export function rowsOf(
+  graph: Graph,
+  compute: RowFunction,
+  target: Tensor,
+  output: Tensor,
+  what: string,
+): Tensor {
+  const y: unknown = compute(target, output);
+  if (!isTensor(y) || y.tracer !== graph || y.shape[0] !== BATCH || y.type !== 'f32') {
+    const got = isTensor(y)
+      ? y.tracer === graph
+        ? `one of shape ${showShape(y.shape)}`
+        : 'one of another trace'
+      : y instanceof Promise
+        ? 'a promise: it cannot be async'
+        : show(y);
+    throw new UsageError(
+      `${what}: the function must return a tensor [batch] or [batch, …], made by operations of yTrue and yPred, got ${got}`,
+    );
+  }
+  if (y.shape.length === 1) return y;
+  const axes = { from: 1, to: y.shape.length };
+  return graph.add(axesOps.reduce, [y], { kind: ReduceKind.Sum, mean: true, ...axes }) as unknown as Tensor;
+}
