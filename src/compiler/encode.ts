@@ -28,7 +28,16 @@ export interface Encoder {
   span(tensor: Tensor): Span;
 }
 
-/** Encodes the calls for a batch of `batch` rows: gathers of the inputs first, then `finish`. */
+/** A tape, and where its results lie. */
+export interface Encoding {
+  readonly tape: TapeWriter;
+  address(tensor: Tensor): number;
+}
+
+/**
+ * Encodes the calls for a batch of `batch` rows: gathers of the inputs first, then `finish`. Where a batch is all rows,
+ * which then keep their order, an input of the data's own type is read where the data lie.
+ */
 export function encode(
   { calls, sources }: Schedule,
   plan: MemoryPlan,
@@ -36,9 +45,12 @@ export function encode(
   batch: number,
   rows: number,
   finish: (encoder: Encoder) => void,
-): TapeWriter {
+): Encoding {
   const tape = new TapeWriter();
+  const inData = new Map<Tensor, number>();
   const address = (tensor: Tensor): number => {
+    const source = inData.get(plan.origin(tensor));
+    if (source !== undefined) return source;
     const { fixed, at } = plan.place(tensor);
     return fixed ? at : layout.activations + at;
   };
@@ -52,6 +64,11 @@ export function encode(
     const { name, shape, type } = tensor.attributes;
     const source = layout.data.get(name);
     if (!source) throw new Error(`no data for input '${name}'`);
+    const wanted = type === 'f32' ? Type.F32 : Type.I32;
+    if (batch === rows && source.type === wanted) {
+      inData.set(tensor as unknown as Tensor, source.address);
+      continue;
+    }
     tape.layer = name;
     tape.emit(
       Op.Gather,
@@ -61,7 +78,7 @@ export function encode(
         [Gather.Rows]: batch,
         [Gather.Columns]: sizeOf(shape, 1),
         [Gather.SourceType]: source.type,
-        [Gather.TargetType]: type === 'f32' ? Type.F32 : Type.I32,
+        [Gather.TargetType]: wanted,
       },
       Gather.Length,
       [],
@@ -76,7 +93,7 @@ export function encode(
     emit(emitter(call), call);
   }
   finish({ tape, batch, rows, span });
-  return tape;
+  return { tape, address };
 
   function emitter(call: Call): Emitter {
     const { at, bytes } = plan.workspace(call);

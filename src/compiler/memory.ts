@@ -6,6 +6,8 @@ import { readsOf, type Schedule } from './schedule.ts';
 export interface MemoryPlan {
   /** Bytes of the block of activations. */
   readonly bytes: number;
+  /** The tensor that `tensor` is another view of, or itself. */
+  origin(tensor: Tensor): Tensor;
   /** Offset of a planned tensor (aliases resolved), or its fixed address. */
   place(tensor: Tensor): { readonly fixed: boolean; readonly at: number };
   /** Offset and bytes of a call's scratch. */
@@ -86,6 +88,7 @@ export function planMemory(
   const bytes = place(all);
   return {
     bytes,
+    origin,
     place(tensor) {
       const address = fixed.get(origin(tensor));
       if (address !== undefined) return { fixed: true, at: address };

@@ -38,6 +38,7 @@ export interface Walk {
 interface Encoded {
   readonly address: number;
   readonly writer: TapeWriter;
+  readonly place: (tensor: Tensor) => number;
 }
 
 /** A compiled graph, bound to the memory of an engine: runs whole steps, or one instruction at a time. */
@@ -173,8 +174,7 @@ export class Program {
 
   /** A copy of a root's values after a step of `batch` rows. */
   read(tensor: Tensor, batch: number, into: Float32Array): void {
-    const { fixed, at } = this.#plan.place(tensor);
-    const address = fixed ? at : this.#activations + at;
+    const address = this.#tapes[0]!.place(tensor);
     into.set(this.engine.arena.f32(address, sizeOf(tensor.shape, batch)));
   }
 
@@ -240,11 +240,18 @@ export class Program {
 
   #encode(batch: number, { data, rows }: Walk): Encoded {
     const layout = { activations: this.#activations, data };
-    const writer = encode(this.#schedule, this.#plan, layout, batch, rows, this.options.finish);
-    const words = writer.words();
+    const { tape, address: place } = encode(
+      this.#schedule,
+      this.#plan,
+      layout,
+      batch,
+      rows,
+      this.options.finish,
+    );
+    const words = tape.words();
     const address = this.engine.arena.allocate(words.byteLength);
     this.engine.arena.i32(address, words.length).set(words);
-    return { address, writer };
+    return { address, writer: tape, place };
   }
 
   #setShuffle(rows: number): void {
