@@ -31,5 +31,9 @@ it('holds no layer or operation that is not used', async () => {
     expect(text).not.toContain(`function ${unused}(`);
   }
   expect(text).not.toContain('class CustomLayer');
+  expect(text).toContain('runtime/wasm/core.ts');
+  for (const family of ['spatial', 'sequence', 'tensors']) {
+    expect(text).not.toContain(`runtime/wasm/${family}.ts`);
+  }
   expect(await bundle("export { loadModel } from './index.ts';")).toContain('function groupNormalization(');
 });
