@@ -31,6 +31,14 @@ export interface EngineOptions {
   reproducible?: boolean;
 }
 
+/** The places of the families in the table of functions through which the executor calls them. */
+const INDICES: Readonly<Record<Family['name'], FamilyIndex>> = {
+  core: FamilyIndex.Core,
+  spatial: FamilyIndex.Spatial,
+  sequence: FamilyIndex.Sequence,
+  tensors: FamilyIndex.Tensors,
+};
+
 /** Bytes of the barrier's words. */
 const SYNC_BYTES = 64;
 
@@ -81,7 +89,7 @@ export class Engine {
     const { instance, exports } = this.#instance<Part>(family);
     exports.bind(0, 1, 0);
     // the loader's exports are wrappers in JavaScript; the table takes WebAssembly functions
-    this.#table.set(family.index, instance.exports.execute);
+    this.#table.set(INDICES[family.name], instance.exports.execute);
     this.#parts.set(family, exports);
   }
 
@@ -92,8 +100,8 @@ export class Engine {
     // of each pool its own: the threads of one before may not have ended yet
     const sync = this.arena.allocate(SYNC_BYTES);
     const families: (WebAssembly.Module | undefined)[] = Array.from({ length: FamilyIndex.Count });
-    for (const { index, ...rest } of this.#parts.keys()) {
-      families[index] = compiled({ index, ...rest }, this.build, true);
+    for (const family of this.#parts.keys()) {
+      families[INDICES[family.name]] = compiled(family, this.build, true);
     }
     const pool = await Pool.start(
       compiled(core, this.build, true),

@@ -1,4 +1,3 @@
-import { FamilyIndex } from '../../assembly/tape.ts';
 import { pieces as corePieces } from './wasm/core.ts';
 import { pieces as sequencePieces } from './wasm/sequence.ts';
 import { pieces as spatialPieces } from './wasm/spatial.ts';
@@ -9,21 +8,19 @@ import { pieces as tensorPieces } from './wasm/tensors.ts';
  * no operation refers to.
  */
 export interface Family {
-  readonly name: string;
-  /** Its place in the table of functions through which the executor calls it. */
-  readonly index: FamilyIndex;
+  readonly name: 'core' | 'spatial' | 'sequence' | 'tensors';
   /** Pieces of its two builds in turn, a character for each byte (scripts/build.mjs). */
   readonly pieces: readonly string[];
 }
 
 /** What every program needs: the executor, dense layers, losses, optimizers. */
-export const core: Family = { name: 'core', index: FamilyIndex.Core, pieces: corePieces };
+export const core: Family = { name: 'core', pieces: corePieces };
 
 /** Convolutions and pools. */
-export const spatial: Family = { name: 'spatial', index: FamilyIndex.Spatial, pieces: spatialPieces };
+export const spatial: Family = { name: 'spatial', pieces: spatialPieces };
 
 /** Recurrences. */
-export const sequence: Family = { name: 'sequence', index: FamilyIndex.Sequence, pieces: sequencePieces };
+export const sequence: Family = { name: 'sequence', pieces: sequencePieces };
 
 /** Merges, normalization, embeddings. */
-export const tensors: Family = { name: 'tensors', index: FamilyIndex.Tensors, pieces: tensorPieces };
+export const tensors: Family = { name: 'tensors', pieces: tensorPieces };
