@@ -63,7 +63,9 @@ const keys = [
  * - Self-attention: `multiHeadAttention({ numHeads: 4 })(x)`, x and y [batch, positions, channels]; kernel
  *   [channels, (numHeads + 2 numKeyValueHeads) keyDim]: queries, keys and values side by side, heads within them.
  * - Cross-attention: `(…)([x, memory])`, memory [batch, keys, channels of its own]; queryKernel and keyValueKernel.
- * - With `mask: true` a mask [batch, keys] comes last. Where no key is seen y is the output bias.
+ * - With `mask: true` a mask [batch, keys] comes last. Otherwise the mask of the memory counts, where `masking` or an
+ *   embedding made one. Where no key is seen y is the output bias.
+ * - y has the mask of x.
  *
  * outputKernel [numHeads · keyDim, channels], and a bias for each kernel.
  * @throws UsageError on an unknown name or an option out of range; on inputs that do not fit, when it is applied.
@@ -158,6 +160,8 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Callable
       const { generation, training, stream } = context;
       const { query, memory, self } = roles(inputs);
       const size = sizeOf(lastOf(query.shape));
+      const ownMask = graph.masks.get(query);
+      const keyMask = mask ? inputs.at(-1) : graph.masks.get(memory);
       const parameters = [...context.parameters];
       const project = (x: Tensor): Tensor => {
         const y: Tensor = graph.add(matmulOps.matmul, [x, parameters.shift()!], {
@@ -167,7 +171,7 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Callable
         return useBias ? graph.add(elementwiseOps.biasAdd, [y, parameters.shift()!], {}) : y;
       };
       const attributes: AttentionAttributes = {
-        ...{ heads: numHeads, keyHeads: numKeyValueHeads, causal, alibi, mask },
+        ...{ heads: numHeads, keyHeads: numKeyValueHeads, causal, alibi, mask: keyMask !== undefined },
         ...{ packed: self, positions: false, rate: training ? dropout : 0, stream },
       };
       const sources = [project(query), ...(self ? [] : [project(memory)])];
@@ -175,8 +179,10 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Callable
         sources[0] = applyRotary(graph, sources[0]!, numHeads + numKeyValueHeads, size, generation);
       }
       if (generation) return project(cached(sources[0]!, numHeads * size, attributes, self, context));
-      const masks = mask ? [inputs.at(-1)!] : [];
-      return project(graph.add(attentionOps.attention, [...sources, ...masks], attributes));
+      const operands = keyMask ? [...sources, keyMask] : sources;
+      const y = project(graph.add(attentionOps.attention, operands, attributes));
+      if (ownMask) graph.masks.set(y, ownMask);
+      return y;
     },
   });
 }

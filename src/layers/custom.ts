@@ -60,6 +60,8 @@ export abstract class CustomLayer<Options extends object = object> implements La
    * Set it where the layer reads the model's input as integers from 0 to below this, for `ops.gather`. Default: floats.
    */
   readonly indices?: number;
+  /** Set it where the layer works on each time step by itself: the mask of its input is that of its result, too. */
+  readonly passesMask?: true;
   /** Weights of the `build` at hand; none outside of it. */
   private specs: { readonly spec: ParameterSpec; readonly weight: Weight }[] | undefined;
 

@@ -83,7 +83,7 @@ interface SeveralInputs {
 
 /** A layer of several inputs. */
 export interface MergeLayer extends SeveralInputs {
-  /** Steps of its result count that do in all inputs with a mask. */
+  /** Steps of its result count that do in all inputs with a mask. Otherwise `merge` may give its result a mask. */
   readonly passesMask?: true;
   /** `shapes` without the batch; `name` for messages. Default: none. */
   parameters?(shapes: readonly Shape[], name: string): readonly ParameterSpec[];

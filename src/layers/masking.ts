@@ -7,7 +7,7 @@ import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 
 /**
- * Steps whose features all equal `maskValue` are left out by recurrent layers and global average pooling above, and
+ * Steps whose features all equal `maskValue` are left out by recurrent layers, attention and global average pooling above, and
  * become 0: x and y [batch, time, features]. For sequences of different lengths, filled up with that value.
  * @param maskValue Default 0.
  * @throws UsageError on an unknown option, or an input without time and features.

@@ -1,8 +1,10 @@
 import { BinaryKind } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
 import { normalizeOps } from '../ops/normalize.ts';
+import { sourceOps } from '../ops/sources.ts';
 import type { Tensor } from '../ops/tensor.ts';
 
 /*
@@ -20,6 +22,23 @@ export function joinMasks(graph: Graph, inputs: readonly Tensor[]): Tensor | und
       graph.add(arithmeticOps.binary, [all!, mask], { kind: BinaryKind.Multiply }) as unknown as Tensor,
     head,
   );
+}
+
+/** The mask of sequences one after the other in time; every step of one without a mask counts. */
+export function chainMasks(graph: Graph, inputs: readonly Tensor[]): Tensor | undefined {
+  if (!inputs.some((input) => graph.masks.has(input))) return undefined;
+  const masks = inputs.map((input) => graph.masks.get(input) ?? allSteps(graph, input));
+  return graph.add(mergeOps.concatenate, masks, { axis: 1 });
+}
+
+/** Ones [batch, time], for x [batch, time, …]. */
+function allSteps(graph: Graph, x: Tensor): Tensor {
+  const [, time, ...rest] = x.shape;
+  const size = rest.reduce((a, b) => a * b, 1);
+  const flat = graph.add(sourceOps.reshape, [x], { shape: [time!, size] });
+  const first = graph.add(mergeOps.slice, [flat], { axis: 2, from: 0, size: 1 });
+  const steps = graph.add(sourceOps.reshape, [first], { shape: [time!] });
+  return graph.add(elementwiseOps.affine, [steps], { scale: 0, offset: 1 });
 }
 
 /** x [batch, time, channels] so weighted that its mean over time is that of the steps that count; 0 where none does. */

@@ -7,6 +7,7 @@ import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
 import { sameShape, showShape, type Tensor } from '../ops/tensor.ts';
 import type { MergeLayer } from './layer.ts';
+import { chainMasks, joinMasks } from './masks.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableMerge, callableMerge } from './symbolic.ts';
 
@@ -90,9 +91,13 @@ export function concatenate(options: ConcatenateOptions = {}): CallableMerge {
     config: { axis },
     least: 2,
     most: MANY,
-    passesMask: true,
-    merge: (inputs, graph) =>
-      graph.add(mergeOps.concatenate, inputs, { axis: axis < 0 ? axis + inputs[0]!.shape.length : axis }),
+    merge: (inputs, graph) => {
+      const along = axis < 0 ? axis + inputs[0]!.shape.length : axis;
+      const y: Tensor = graph.add(mergeOps.concatenate, inputs, { axis: along });
+      const mask = along === 1 ? chainMasks(graph, inputs) : joinMasks(graph, inputs);
+      if (mask) graph.masks.set(y, mask);
+      return y;
+    },
   });
 }
 

@@ -155,6 +155,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
   const groups = { over: 'batch', groupSize: 1 } as const;
   return callable({
     type: what,
+    passesMask: true,
     name,
     config: written({ momentum, ...config }),
     parameters(shape, layer) {
@@ -206,6 +207,7 @@ export function groupNormalization(options: GroupNormalizationOptions = {}): Cal
   const groups = integer(options.groups ?? 32, `${what}: groups`, 1);
   return callable({
     type: what,
+    passesMask: true,
     name,
     config: written({ groups, ...config }),
     parameters(shape, layer) {
@@ -235,6 +237,7 @@ export function instanceNormalization(options: NormalizationOptions = {}): Calla
   const { name, config, parameters, apply } = common(what, options);
   return callable({
     type: what,
+    passesMask: true,
     name,
     config: written(config),
     parameters(shape, layer) {

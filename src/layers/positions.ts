@@ -52,6 +52,7 @@ export function positionEmbedding(options: PositionEmbeddingOptions = {}): Calla
   );
   return callable({
     type: what,
+    passesMask: true,
     name: layerName(options, what),
     config: written({ embeddingsInitializer, trainable }),
     parameters(shape, layer) {
@@ -81,6 +82,7 @@ export function sinePositionEncoding(options: LayerOptions = {}): CallableLayer 
   knownKeys(options, ['name'], what);
   return callable({
     type: what,
+    passesMask: true,
     name: layerName(options, what),
     config: {},
     parameters: (shape, layer) => {

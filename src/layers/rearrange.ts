@@ -98,6 +98,7 @@ export function prelu(options: PreluOptions = {}): CallableLayer {
   const trainable = flag(options.trainable ?? true, `${what}: trainable`);
   return callable({
     type: what,
+    passesMask: true,
     name: layerName(options, what),
     config: written({ sharedAxes: [...sharedAxes], alphaInitializer, alphaRegularizer, trainable }),
     parameters: (row, layer) => {

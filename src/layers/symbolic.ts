@@ -159,7 +159,11 @@ export function callLayer(
     return [y];
   };
   const frozen = parameters.some((parameter) => tracing.isFrozen(parameter));
-  const mask = isMerge(layer) ? joinMasks(graph, xs) : graph.masks.get(xs[0]!);
+  const mask = !isMerge(layer)
+    ? graph.masks.get(xs[0]!)
+    : layer.passesMask
+      ? joinMasks(graph, xs)
+      : undefined;
   // a merge layer without parameters takes no stream: the numbers of a model stay what they were
   const plain = isMerge(layer) && !layer.parameters;
   const stream = plain ? 0 : tracing.nextStream();

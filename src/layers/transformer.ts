@@ -25,7 +25,8 @@ const keys = [...ATTENTION_KEYS, 'intermediateDim', 'activation', 'normalizeFirs
 /**
  * A block of a transformer's encoder (Vaswani et al. 2017): self-attention, then two dense layers, each with a residual
  * around it and a layer normalization. x and y [batch, positions, channels]; with `mask: true` it is applied to
- * [x, mask]. `dropout` counts for attention and for what each residual adds.
+ * [x, mask], otherwise a mask that `masking` or an embedding made counts. `dropout` is that of the attention and of what
+ * each residual adds.
  * @throws UsageError on an unknown name or an option out of range; on inputs that do not fit, when it is applied.
  */
 export function transformerEncoder(options: TransformerOptions): CallableBlock {

@@ -183,9 +183,9 @@ function separate(layers: readonly Applicable[]): readonly Applicable[] {
 /** The same layer once more; one of the user's own may have state that only its own methods reach. */
 function copyOf(layer: Layer | MergeLayer | BlockLayer): Applicable {
   if (!('trace' in layer && layer.trace)) return { ...layer };
-  const { type, name, indices } = layer;
+  const { type, name, indices, passesMask } = layer;
   const copy: Layer = {
-    ...{ type, name, ...(indices === undefined ? {} : { indices }) },
+    ...{ type, name, ...(indices === undefined ? {} : { indices }), ...(passesMask && { passesMask }) },
     get config() {
       return layer.config;
     },

@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import {
   adam,
   add,
+  batchNormalization,
   bidirectional,
+  type ChainLayer,
+  CustomLayer,
+  concatenate,
+  constant,
   dense,
   embedding,
   flatten,
@@ -14,9 +19,16 @@ import {
   lstm,
   masking,
   model,
+  multiHeadAttention,
+  ops,
+  prelu,
   sequential,
   simpleRnn,
+  sinePositionEncoding,
+  type Tensor,
   Trainer,
+  transformerDecoder,
+  transformerEncoder,
 } from '../../src/index.ts';
 import { randomValues } from '../train/support.ts';
 
@@ -114,6 +126,108 @@ describe('masks', () => {
     await trainer.fit({ x: [[1, 2, 0, 0, 0], [4, 0, 0, 0, 0]], y }, { epochs: 3 }); // biome-ignore format: rows
     // the vector of 0 is never used: its gradient is 0
     expect(made.getWeights()[0]!.data.slice(0, 4)).toEqual(before);
+  });
+
+  it('are passed on by layers that work on each step, those of the user included', async () => {
+    class Twice extends CustomLayer {
+      static readonly type = 'Twice';
+      override readonly passesMask = true as const;
+
+      call(x: Tensor): Tensor {
+        return ops.mul(x, 2);
+      }
+    }
+    const twice = new Twice();
+    const stacks: Record<string, () => ChainLayer[]> = {
+      positionEmbedding: () => [sinePositionEncoding()],
+      batchNormalization: () => [batchNormalization()],
+      prelu: () => [prelu({ alphaInitializer: constant(0.5), sharedAxes: [1] })],
+      // its second place has a copy
+      custom: () => [twice, twice],
+    };
+    for (const between of Object.values(stacks)) {
+      const layers = (): ChainLayer[] => [...between(), simpleRnn(3)];
+      const whole = padded(3);
+      const short = sequential({ inputShape: [3, FEATURES], seed: 4 }, layers());
+      const long = sequential({ inputShape: [TIME, FEATURES], seed: 4 }, [masking(FILL), ...layers()]);
+      const data = whole.slice(0, 3 * FEATURES);
+      const expected = await short.predict({ data, shape: [1, 3, FEATURES] });
+      expect(await long.predict({ data: whole, shape: [1, TIME, FEATURES] })).toEqual(expected);
+    }
+  });
+
+  const attending: Record<string, () => ChainLayer[]> = {
+    multiHeadAttention: () => [multiHeadAttention({ numHeads: 3, keyDim: 2 }), globalAveragePooling1d()],
+    transformerEncoder: () => [transformerEncoder({ numHeads: 3 }), globalAveragePooling1d()],
+    'transformerEncoder, normalized last': () => [
+      transformerEncoder({ numHeads: 1, normalizeFirst: false }),
+      transformerEncoder({ numHeads: 3, normalizeFirst: false }),
+      gru(2),
+    ],
+    transformerDecoder: () => [transformerDecoder({ numHeads: 3, rotary: false }), lstm(2)],
+  };
+
+  it.each(Object.keys(attending))('%s: keys that are left out are not seen', async (name) => {
+    for (const length of [1, 3, TIME]) {
+      const whole = padded(length);
+      const shape = (time: number) => ({ inputShape: [time, FEATURES], seed: 4 });
+      const short = sequential(shape(length), attending[name]!());
+      const long = sequential(shape(TIME), [masking(FILL), ...attending[name]!()]);
+      const data = whole.slice(0, length * FEATURES);
+      const expected = await short.predict({ data, shape: [1, length, FEATURES] });
+      const { data: y } = await long.predict({ data: whole, shape: [1, TIME, FEATURES] });
+      // the same sums, in blocks of other sizes
+      y.forEach((v, i) => {
+        expect(v).toBeCloseTo(expected.data[i]!, 6);
+      });
+    }
+  });
+
+  it('of queries and of a memory of another length each go their own way', async () => {
+    const tokens = (time: number) => input([time]);
+    const build = (queries: number, keys: number) => {
+      const [a, b] = [tokens(queries), tokens(keys)];
+      const table = embedding(9, 8, { maskZero: true });
+      const y = transformerDecoder({ numHeads: 2 })([table(a), table(b)]);
+      return model({ inputs: [a, b], outputs: gru(3)(y), seed: 2 });
+    };
+    const short = await build(2, 3).predict([[[1, 2]], [[3, 4, 5]]]);
+    const long = await build(4, 7).predict([[[1, 2, 0, 0]], [[3, 4, 5, 0, 0, 0, 0]]]);
+    long.data.forEach((v, i) => {
+      expect(v).toBeCloseTo(short.data[i]!, 6);
+    });
+  });
+
+  it('an explicit mask counts in the place of that of the memory', async () => {
+    const [a, mask] = [input([TIME, FEATURES]), input([TIME])];
+    const attention = multiHeadAttention({ numHeads: 1, mask: true });
+    const own = model({ inputs: [a, mask], outputs: attention([masking(FILL)(a), mask]), seed: 2 });
+    const [b, again] = [input([TIME, FEATURES]), input([TIME])];
+    const plain = model({ inputs: [b, again], outputs: attention([b, again]), seed: 2 });
+    const seen = [[1, 1, 1, 1, 1]];
+    const x = padded(2);
+    const zeros = x.map((v, i) => (i < 2 * FEATURES ? v : 0));
+    expect(await own.predict([{ data: x, shape: [1, TIME, FEATURES] }, seen])).toEqual(
+      await plain.predict([{ data: zeros, shape: [1, TIME, FEATURES] }, seen]),
+    );
+  });
+
+  it('of sequences one after the other stand one after the other', async () => {
+    const build = (a: number, b: number, second: boolean) => {
+      const [x, y] = [input([a]), input([b, 4])];
+      const both = [embedding(9, 4, { maskZero: true })(x), second ? masking(FILL)(y) : y];
+      return model({ inputs: [x, y], outputs: lstm(3)(concatenate({ axis: 1 })(both)), seed: 2 });
+    };
+    const values = randomValues(8, 5);
+    const filled = new Float32Array(12).fill(FILL);
+    filled.set(values);
+    const expected = await build(2, 2, false).predict([[[5, 6]], { data: values, shape: [1, 2, 4] }]);
+    expect(await build(4, 3, true).predict([[[5, 0, 6, 0]], { data: filled, shape: [1, 3, 4] }])).toEqual(
+      expected,
+    );
+    expect(await build(4, 2, false).predict([[[5, 6, 0, 0]], { data: values, shape: [1, 2, 4] }])).toEqual(
+      expected,
+    );
   });
 
   it('need time and features', () => {
