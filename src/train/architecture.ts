@@ -201,6 +201,12 @@ function reached(
 
 /** A shared layer needs the same parameters wherever it is applied. */
 function checkShared({ name, specs }: Member, again: readonly OwnedSpec[]): void {
+  if (specs.length !== again.length) {
+    throw new UsageError(
+      `layer '${name}' is applied several times, so its inputs must fit the same weights: it has ${specs.length} for ` +
+        `one and ${again.length} for another`,
+    );
+  }
   specs.forEach(({ spec: { name: parameter, shape } }, i) => {
     const other = again[i]!.spec.shape;
     if (shape.length === other.length && shape.every((d, j) => d === other[j])) return;

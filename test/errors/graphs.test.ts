@@ -1,5 +1,19 @@
 import { describe } from 'vitest';
-import { add, concatenate, dense, dot, input, maximum, model, sequential, Trainer } from '../../src/index.ts';
+import {
+  add,
+  CustomLayer,
+  concatenate,
+  dense,
+  dot,
+  input,
+  maximum,
+  model,
+  ops,
+  sequential,
+  type Tensor,
+  Trainer,
+  type Weight,
+} from '../../src/index.ts';
 import { pair, pairData } from '../model/support.ts';
 import { each, loose } from './support.ts';
 
@@ -100,6 +114,27 @@ describe('graphs', () => {
         return model({ inputs: [x, z], outputs: add()([shared(x), shared(z)]) });
       },
       "layer 'shared' is applied several times, so its inputs must fit the same weights: its kernel is [3, 2] for one and [4, 2] for another",
+    ],
+    [
+      'a shared layer whose weights are others for other inputs',
+      () => {
+        class ByRank extends CustomLayer {
+          static readonly type = 'ByRank';
+          weights: Weight[] = [];
+
+          override build(shape: readonly number[]): void {
+            this.weights = shape.map((_, i) => this.addWeight(`weight${i}`, [1]));
+          }
+
+          call(x: Tensor): Tensor {
+            return ops.mul(x, this.weights[0]!);
+          }
+        }
+        const [x, z] = [input([2, 4]), input([4])];
+        const shared = new ByRank();
+        return model({ inputs: [x, z], outputs: [shared.apply(x), shared.apply(z)] });
+      },
+      "layer 'ByRank' is applied several times, so its inputs must fit the same weights: it has 2 for one and 1 for another",
     ],
     [
       'another number of inputs of a sub-model',
