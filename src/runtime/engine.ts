@@ -56,6 +56,8 @@ export class Engine {
   readonly #table = new WebAssembly.Table({ element: 'anyfunc', initial: FamilyIndex.Count });
   readonly #parts = new Map<Family, Part>();
   #pool: Pool | undefined;
+  /** The last of the starts asked for: they run one after the other. */
+  #starting: Promise<void> = Promise.resolve();
 
   /** On one thread, at once; `start` brings the others. */
   constructor(
@@ -95,23 +97,27 @@ export class Engine {
 
   /** Starts the other threads, unless they run. */
   async start(): Promise<void> {
-    if (this.threads === 1 || this.#pool) return;
+    if (this.threads === 1) return;
+    const start = this.#starting.then(() => this.#startPool());
+    this.#starting = start.catch(() => {});
+    await start;
+  }
+
+  async #startPool(): Promise<void> {
     const { Pool } = await import('./pool.ts');
-    // of each pool its own: the threads of one before may not have ended yet
-    const sync = this.arena.allocate(SYNC_BYTES);
-    const families: (WebAssembly.Module | undefined)[] = Array.from({ length: FamilyIndex.Count });
-    for (const family of this.#parts.keys()) {
-      families[INDICES[family.name]] = compiled(family, this.build, true);
+    while (!this.#pool) {
+      // of each pool its own: the threads of one before may not have ended yet
+      const sync = this.arena.allocate(SYNC_BYTES);
+      const parts = [...this.#parts.keys()];
+      const families: (WebAssembly.Module | undefined)[] = Array.from({ length: FamilyIndex.Count });
+      for (const family of parts) families[INDICES[family.name]] = compiled(family, this.build, true);
+      const { memory } = this.arena;
+      const pool = await Pool.start(compiled(core, this.build, true), families, memory, this.threads, sync);
+      this.#bind(this.threads, sync);
+      this.#pool = pool;
+      // a family that was loaded meanwhile is not theirs
+      if (this.#parts.size > parts.length) this.#dismiss();
     }
-    const pool = await Pool.start(
-      compiled(core, this.build, true),
-      families,
-      this.arena.memory,
-      this.threads,
-      sync,
-    );
-    this.#bind(this.threads, sync);
-    this.#pool = pool;
   }
 
   /** Sends the threads home. The engine still works, on one thread. */
