@@ -28,7 +28,8 @@ export interface OpAttributes {
   /** The gradient that a loss makes along with its rows. */
   lossGradient: Record<never, never>;
   classHits: { sparse: boolean };
-  binaryHits: { threshold: number };
+  /** steps: a share for each time step, [batch, time]. */
+  binaryHits: { threshold: number; steps?: boolean };
   /** x [batch, …spatial, in], kernel [...taps, in / groups, filters] */
   convolution: ConvolutionAttributes;
   /** The gradient of its image; also the transposed convolution. */
@@ -240,6 +241,11 @@ export interface AttentionAttributes {
 export interface LossAttributes {
   /** Mean over the batch (and the units), or the plain sum. */
   reduction: 'mean' | 'sum';
+  /**
+   * A loss for each time step, [batch, time, …], where reduction 'mean' is that of its units. Its gradient is not divided
+   * by the batch: what weighs the steps has one of its own.
+   */
+  steps?: boolean;
 }
 
 export type LossOp = 'meanSquaredError' | 'binaryCrossEntropy' | 'softmaxCrossEntropy';

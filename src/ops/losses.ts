@@ -1,29 +1,43 @@
-import { Affine, BinaryHits, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
+import { Affine, BinaryHits, BinaryKind, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
+import { arithmeticOps } from './arithmetic.ts';
 import type { LossOp, OpAttributes } from './attributes.ts';
 import type { Call, Emitter, Gradients, Rules, Tracer, Word } from './rule.ts';
+import { sourceOps } from './sources.ts';
 import { lastOf, type Shape, sameShape, showShape, sizeOf, type Tensor } from './tensor.ts';
 
 type Fail = (message: string) => never;
 
-function sameAsTarget(inputs: readonly Tensor[], _: unknown, fail: Fail): Shape {
+function sameAsTarget(inputs: readonly Tensor[], { steps }: { steps?: boolean }, fail: Fail): Shape {
   const [x, t] = inputs as [Tensor, Tensor];
   if (!sameShape(x.shape, t.shape)) {
     fail(`the output has shape ${showShape(x.shape)}, the targets have ${showShape(t.shape)}`);
   }
-  return [x.shape[0]!];
+  return x.shape.slice(0, steps ? 2 : 1);
 }
 
-/** The gradient comes with the loss; that of the sigmoid form belongs to the sigmoid's input. */
-function lossGradient(tracer: Tracer, tensor: Tensor<LossOp>): Gradients {
+/**
+ * The gradient comes with the loss; that of the sigmoid form belongs to the sigmoid's input. Losses of time steps are
+ * weighed: theirs, times the gradient of each.
+ */
+function lossGradient(tracer: Tracer, tensor: Tensor<LossOp>, dy: Tensor): Gradients {
   const prediction = tensor.inputs[0]!;
+  const loss = tensor as unknown as Tensor;
+  const { layer } = tensor;
   const form = 'form' in tensor.attributes ? tensor.attributes.form : LossForm.Logits;
   const of = form === LossForm.Sigmoid ? prediction.inputs[0]! : prediction;
-  return [[of, tracer.add(lossOps.lossGradient, [tensor as unknown as Tensor], {}, tensor.layer)]];
+  const own: Tensor = tracer.add(lossOps.lossGradient, [loss], {}, layer);
+  if (!tensor.attributes.steps) return [[of, own]];
+  const reshape = (x: Tensor, shape: Shape): Tensor =>
+    tracer.add(sourceOps.reshape, [x], { shape }, layer) as unknown as Tensor;
+  const losses = sizeOf(loss.shape, 1);
+  const factors = [reshape(own, [losses, sizeOf(prediction.shape, 1) / losses]), reshape(dy, [losses, 1])];
+  const product: Tensor = tracer.add(arithmeticOps.binary, factors, { kind: BinaryKind.Multiply }, layer);
+  return [[of, reshape(product, prediction.shape.slice(1))]];
 }
 
 /**
  * Rows and columns as the kernel sees them. `mean` divides by the elements of a row of the batch (units, or
- * positions) and, for the gradient, by the batch.
+ * positions) and, for the gradient, by the batch; losses of steps by the units alone.
  */
 function emitLoss<K extends LossOp>(
   e: Emitter,
@@ -34,7 +48,8 @@ function emitLoss<K extends LossOp>(
   extra: Readonly<Record<number, Word>>,
 ): void {
   const [x, t] = call.tensor.inputs as [Tensor, Tensor];
-  const mean = call.tensor.attributes.reduction === 'mean';
+  const { reduction, steps } = call.tensor.attributes;
+  const mean = reduction === 'mean';
   const rows = e.size(x) / columns;
   e.emit(
     op,
@@ -45,7 +60,7 @@ function emitLoss<K extends LossOp>(
       [Loss.RowLoss]: e.address(call.output),
       [Loss.Rows]: rows,
       [Loss.Columns]: columns,
-      [Loss.Scale]: { f32: mean ? 1 / (perRow * e.batch) : 1 },
+      [Loss.Scale]: { f32: mean ? 1 / (perRow * (steps ? 1 : e.batch)) : 1 },
       [Loss.RowScale]: { f32: mean ? 1 / perRow : 1 },
       [Loss.Form]: 0,
       [Loss.Low]: { f32: 0 },
@@ -56,6 +71,11 @@ function emitLoss<K extends LossOp>(
     [e.span(x), e.span(t)],
     [e.span(call.output), ...(call.second ? [e.span(call.second)] : [])],
   );
+}
+
+/** Elements of the prediction that one loss, or share of hits, is made of. */
+function perLoss({ inputs, shape }: { readonly inputs: readonly Tensor[]; readonly shape: Shape }): number {
+  return sizeOf(inputs[0]!.shape, 1) / sizeOf(shape, 1);
 }
 
 /** Classes in the shape of the output without its last dimension, or weights for each class in its shape. */
@@ -78,7 +98,7 @@ export const lossOps: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'
     // d (x - t)² = 2 (x - t)
     gradient: lossGradient,
     emit: (e, call) => {
-      const perRow = sizeOf(call.tensor.inputs[0]!.shape, 1);
+      const perRow = perLoss(call.tensor);
       emitLoss(e, call, Op.MeanSquaredError, perRow, perRow, {});
     },
   },
@@ -89,7 +109,7 @@ export const lossOps: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'
     // on logits sigmoid(x) - t; on probabilities (q - t) / (q (1 - q))
     gradient: lossGradient,
     emit: (e, call) => {
-      const perRow = sizeOf(call.tensor.inputs[0]!.shape, 1);
+      const perRow = perLoss(call.tensor);
       const { form, zeroClipped, low, high }: OpAttributes['binaryCrossEntropy'] = call.tensor.attributes;
       emitLoss(e, call, Op.BinaryCrossEntropy, perRow, perRow, {
         [Loss.Form]: form | (zeroClipped ? LossForm.ZeroClipped : 0),
@@ -107,9 +127,9 @@ export const lossOps: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'
     emit: (e, call) => {
       const shape = call.tensor.inputs[0]!.shape;
       const columns = lastOf(shape);
-      emitLoss(e, call, Op.SoftmaxCrossEntropy, columns, sizeOf(shape, 1) / columns, {
-        [Loss.Form]: call.tensor.attributes.sparse ? 1 : 0,
-      });
+      const { steps, sparse } = call.tensor.attributes;
+      const perRow = steps ? 1 : sizeOf(shape, 1) / columns;
+      emitLoss(e, call, Op.SoftmaxCrossEntropy, columns, perRow, { [Loss.Form]: sparse ? 1 : 0 });
     },
   },
 
@@ -178,7 +198,7 @@ export const lossOps: Rules<LossOp | 'lossGradient' | 'classHits' | 'binaryHits'
     gradient: 'none',
     emit: (e, { tensor, output }) => {
       const [x, t] = tensor.inputs as [Tensor, Tensor];
-      const perRow = sizeOf(x.shape, 1);
+      const perRow = perLoss(tensor);
       e.emit(
         Op.BinaryHits,
         {

@@ -4,11 +4,13 @@ import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { axesOps } from '../ops/axes.ts';
 import { BATCH, isTensor, showShape, type Tensor } from '../ops/tensor.ts';
+import { maskedSteps } from './masked.ts';
 
 /**
  * A loss or a metric of one's own, in operations (`ops`): yTrue are the targets as they were given, yPred the output of
  * the model, both with the batch in front. Returns [batch], a number for each row, or [batch, …], of which the mean of
- * each row is taken. What is reported, and trained, is the mean over the rows.
+ * each row is taken; of [batch, time, …] steps that a mask of the output leaves out do not count. What is reported, and
+ * trained, is the mean over the rows.
  */
 export type RowFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
 
@@ -34,6 +36,12 @@ export function rowsOf(
     );
   }
   if (y.shape.length === 1) return y;
+  const mask = graph.masks.get(output);
+  return overRow(graph, mask && mask.shape[1] === y.shape[1] ? maskedSteps(graph, y, mask) : y, 'mean');
+}
+
+/** The mean, or the sum, of each row. */
+export function overRow(graph: Graph, y: Tensor, reduction: 'mean' | 'sum'): Tensor {
   const axes = { from: 1, to: y.shape.length };
-  return graph.add(axesOps.reduce, [y], { kind: ReduceKind.Sum, mean: true, ...axes }) as unknown as Tensor;
+  return graph.add(axesOps.reduce, [y], { kind: ReduceKind.Sum, mean: reduction === 'mean', ...axes });
 }

@@ -5,7 +5,8 @@ import type { Graph } from '../graph/graph.ts';
 import type { LossAttributes } from '../ops/attributes.ts';
 import { lossOps } from '../ops/losses.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
-import { type RowFunction, rowsOf } from './custom-rows.ts';
+import { overRow, type RowFunction, rowsOf } from './custom-rows.ts';
+import { maskedSteps } from './masked.ts';
 
 /** How the losses of rows become one number. */
 export type Reduction = LossAttributes['reduction'];
@@ -131,34 +132,47 @@ function isSigmoid(tensor: Tensor): boolean {
   return isOp(tensor, 'activation') && tensor.attributes.kind === Activation.Sigmoid;
 }
 
-/** The losses of the rows, on the graph. */
+/**
+ * The losses of the rows, on the graph. Time steps that a mask of the output leaves out do not count: the mean is that
+ * of the other steps of the batch, as in Keras.
+ */
 export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tensor): Tensor {
   graph.layer = 'loss';
-  const logits = logitsOf(loss, output);
   const { reduction } = loss;
+  if (loss.name === 'custom') {
+    const rows = rowsOf(graph, loss.compute, target, output, 'loss');
+    return graph.add(lossOps.rowLoss, [rows], { reduction });
+  }
+  const mask = graph.masks.get(output);
+  if (!mask) return lossOf(graph, loss, output, target, { reduction });
+  const each = lossOf(graph, loss, output, target, { reduction, steps: true });
+  const rows = overRow(graph, maskedSteps(graph, each, mask, reduction), reduction);
+  return graph.add(lossOps.rowLoss, [rows], { reduction });
+}
+
+function lossOf(
+  graph: Graph,
+  loss: Exclude<Loss, { name: 'custom' }>,
+  output: Tensor,
+  target: Tensor,
+  form: LossAttributes,
+): Tensor {
+  const logits = logitsOf(loss, output);
   switch (loss.name) {
-    case 'custom': {
-      const rows = rowsOf(graph, loss.compute, target, output, 'loss');
-      return graph.add(lossOps.rowLoss, [rows], { reduction }) as unknown as Tensor;
-    }
     case 'meanSquaredError':
-      return graph.add(lossOps.meanSquaredError, [output, target], { reduction });
+      return graph.add(lossOps.meanSquaredError, [output, target], form);
     case 'crossEntropy':
       return graph.add(lossOps.softmaxCrossEntropy, [logits, target], {
-        reduction,
+        ...form,
         sparse: target.type === 'i32',
       });
     case 'binaryCrossEntropy': {
       const onProbabilities = isSigmoid(output) ? LossForm.Sigmoid : LossForm.Probabilities;
-      const form = loss.fromLogits ? LossForm.Logits : onProbabilities;
       const [low, high] = loss.clip;
-      const zeroClipped = loss.clipGradient === 'zero';
       return graph.add(lossOps.binaryCrossEntropy, [logits, target], {
-        reduction,
-        form,
-        low,
-        high,
-        zeroClipped,
+        ...form,
+        form: loss.fromLogits ? LossForm.Logits : onProbabilities,
+        ...{ low, high, zeroClipped: loss.clipGradient === 'zero' },
       });
     }
   }

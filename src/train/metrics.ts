@@ -5,6 +5,7 @@ import { lossOps } from '../ops/losses.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { type RowFunction, rowsOf } from './custom-rows.ts';
 import { type Loss, logitsOf } from './losses.ts';
+import { maskedSteps } from './masked.ts';
 
 /** A metric of one's own; a function with a name is one too, where no bundler renames it. */
 export interface CustomMetric {
@@ -102,7 +103,10 @@ export function metricList(values: unknown, loss: Loss): readonly Metric[] {
   return metrics;
 }
 
-/** Values of a metric for every row, and how many of them a row of the batch has. */
+/**
+ * Values of a metric for every row, and how many of them a row of the batch has. Steps that a mask of the output leaves
+ * out do not count.
+ */
 export function applyMetric(
   graph: Graph,
   metric: Metric,
@@ -114,17 +118,22 @@ export function applyMetric(
   if (isCustom(metric)) {
     return { hits: rowsOf(graph, metric.compute, target, output, `metric '${metric.name}'`), perRow: 1 };
   }
+  const mask = graph.masks.get(output);
+  const counted = (all: Tensor) => ({
+    hits: mask ? maskedSteps(graph, all, mask) : all,
+    perRow: sizeOf(all.shape, 1),
+  });
   const binary = metric.name === 'binaryAccuracy' || loss.name === 'binaryCrossEntropy';
   if (binary) {
     const given = metric.name === 'binaryAccuracy' ? metric.threshold : undefined;
     const onLogits = given === undefined && loss.name === 'binaryCrossEntropy' && loss.fromLogits;
-    const hits = onLogits
-      ? graph.add(lossOps.binaryHits, [logitsOf(loss, output), target], { threshold: 0 })
-      : graph.add(lossOps.binaryHits, [output, target], { threshold: given ?? 0.5 });
-    return { hits, perRow: 1 };
+    const prediction = onLogits ? logitsOf(loss, output) : output;
+    const threshold = onLogits ? 0 : (given ?? 0.5);
+    return counted(
+      graph.add(lossOps.binaryHits, [prediction, target], { threshold, steps: mask !== undefined }),
+    );
   }
-  const hits = graph.add(lossOps.classHits, [logitsOf(loss, output), target], {
-    sparse: target.type === 'i32',
-  });
-  return { hits, perRow: sizeOf(hits.shape, 1) };
+  return counted(
+    graph.add(lossOps.classHits, [logitsOf(loss, output), target], { sparse: target.type === 'i32' }),
+  );
 }
