@@ -21,10 +21,13 @@ export function startRun(block: usize): void {
   beta2Power = double(Program.Beta2Power);
 }
 
-/** A module that runs single instructions: the step at hand. Thread 0 counts it up behind the barrier of the step's check. */
-export function followRun(block: usize): void {
+/**
+ * A family, which runs single instructions: where the thread's own core stands. Not read from the program, since thread 0
+ * may count its step up while others are still in it.
+ */
+export function follow(block: usize, at: i32): void {
   program = block;
-  step = word(block, Program.Step);
+  step = at;
 }
 
 /** A new step begins: beta^t. */

@@ -105,7 +105,7 @@ function walk(p: usize): bool {
       case Op.Pad:
       case Op.Resample:
       case Op.AdaptiveMaximum:
-        call_indirect<void>(FamilyIndex.Spatial, p, program);
+        call_indirect<void>(FamilyIndex.Spatial, p, program, step);
         break;
       case Op.Recurrence:
       case Op.RecurrenceGrad:
@@ -114,7 +114,7 @@ function walk(p: usize): bool {
       case Op.AttentionGrad:
       case Op.Rotary:
       case Op.Cache:
-        call_indirect<void>(FamilyIndex.Sequence, p, program);
+        call_indirect<void>(FamilyIndex.Sequence, p, program, step);
         break;
       case Op.CopyRows:
       case Op.Maximum:
@@ -131,7 +131,7 @@ function walk(p: usize): bool {
       case Op.EmbeddingGrad:
       case Op.Transpose:
       case Op.Noise:
-        call_indirect<void>(FamilyIndex.Tensors, p, program);
+        call_indirect<void>(FamilyIndex.Tensors, p, program, step);
         break;
       default:
         unreachable();

@@ -1,5 +1,5 @@
 /** Recurrences, attention, positions, masks of steps: the family `sequence`. */
-import { followRun } from '../clock';
+import { follow } from '../clock';
 import { attention, attentionGrad } from '../kernels/attention';
 import { stepMask } from '../kernels/mask';
 import { cache, rotary } from '../kernels/positions';
@@ -9,9 +9,9 @@ import { Head, Op } from '../tape';
 export { base } from '../base';
 export { bind } from '../threads';
 
-/** One instruction of a program. */
-export function execute(p: usize, block: usize): void {
-  followRun(block);
+/** One instruction of a program, in a step. */
+export function execute(p: usize, block: usize, step: i32): void {
+  follow(block, step);
   switch (load<u32>(p) & Head.OpcodeMask) {
     case Op.Attention:
       attention(p);

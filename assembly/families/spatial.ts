@@ -1,5 +1,5 @@
 /** Convolutions, pools, images in other sizes: the family `spatial`. */
-import { followRun } from '../clock';
+import { follow } from '../clock';
 import { convolution } from '../kernels/convolution';
 import { depthwise } from '../kernels/depthwise';
 import { depthwiseFilter } from '../kernels/depthwise-filter';
@@ -11,9 +11,9 @@ import { Head, Op } from '../tape';
 export { base } from '../base';
 export { bind } from '../threads';
 
-/** One instruction of a program. */
-export function execute(p: usize, block: usize): void {
-  followRun(block);
+/** One instruction of a program, in a step. */
+export function execute(p: usize, block: usize, step: i32): void {
+  follow(block, step);
   switch (load<u32>(p) & Head.OpcodeMask) {
     case Op.Convolution:
       convolution(p);

@@ -1,5 +1,5 @@
 /** Merges, normalization, embeddings, transposition, noise: the family `tensors`. */
-import { followRun } from '../clock';
+import { follow } from '../clock';
 import { transpose } from '../kernels/axes';
 import { embedding, embeddingGrad } from '../kernels/embedding';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from '../kernels/merge';
@@ -10,9 +10,9 @@ import { Head, Op } from '../tape';
 export { base } from '../base';
 export { bind } from '../threads';
 
-/** One instruction of a program. */
-export function execute(p: usize, block: usize): void {
-  followRun(block);
+/** One instruction of a program, in a step. */
+export function execute(p: usize, block: usize, step: i32): void {
+  follow(block, step);
   switch (load<u32>(p) & Head.OpcodeMask) {
     case Op.Transpose:
       transpose(p);

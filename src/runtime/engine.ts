@@ -56,6 +56,7 @@ export class Engine {
   readonly #table = new WebAssembly.Table({ element: 'anyfunc', initial: FamilyIndex.Count });
   readonly #parts = new Map<Family, Part>();
   #pool: Pool | undefined;
+  #disposed = false;
   /** The last of the starts asked for: they run one after the other. */
   #starting: Promise<void> = Promise.resolve();
 
@@ -105,7 +106,7 @@ export class Engine {
 
   async #startPool(): Promise<void> {
     const { Pool } = await import('./pool.ts');
-    while (!this.#pool) {
+    while (!this.#pool && !this.#disposed) {
       // of each pool its own: the threads of one before may not have ended yet
       const sync = this.arena.allocate(SYNC_BYTES);
       const parts = [...this.#parts.keys()];
@@ -116,12 +117,13 @@ export class Engine {
       this.#bind(this.threads, sync);
       this.#pool = pool;
       // a family that was loaded meanwhile is not theirs
-      if (this.#parts.size > parts.length) this.#dismiss();
+      if (this.#parts.size > parts.length || this.#disposed) this.#dismiss();
     }
   }
 
   /** Sends the threads home. The engine still works, on one thread. */
   dispose(): void {
+    this.#disposed = true;
     this.#dismiss();
   }
 
