@@ -169,6 +169,26 @@ const autoencoder = step({
   stepsPerCall: 1,
 });
 
+/** A small GPT (Radford et al. 2018) over bytes: the one of examples/characters.ts. */
+const charGpt = step({
+  name: 'char-gpt',
+  inputShape: [64],
+  layers: [
+    { type: 'embedding', inputDim: 256, outputDim: 128 },
+    { type: 'positionEmbedding' },
+    ...Array.from({ length: 4 }, (): LayerSpec => ({ type: 'transformerDecoder', numHeads: 4 })),
+    { type: 'layerNormalization' },
+    dense(256),
+  ],
+  loss: 'softmax',
+  optimizer: { ...adam, name: 'adamw', weightDecay: 0.1 },
+  batch: 16,
+  rows: 128,
+  checkSteps: 20,
+  checkLoss: 4.688738238935889,
+  stepsPerCall: 1,
+});
+
 function gemm(variant: GemmCase['variant'], m: number, n: number, k: number, name: string): GemmCase {
   return { kind: 'gemm', name: `gemm-${variant}-${name}`, variant, m, n, k, flops: 2 * m * n * k };
 }
@@ -200,6 +220,7 @@ export const cases: Case[] = [
   resnetTiny,
   lstm,
   autoencoder,
+  charGpt,
   {
     ...mnistMlp,
     kind: 'first-step',

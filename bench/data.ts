@@ -4,7 +4,7 @@ import { generator } from './random.ts';
 
 /**
  * The case's data and initial weights: the same for every subject and every run.
- * Glorot-uniform kernels and zero biases; XOR for the perceptron; discs for 'mse'; else rows in 0..1 of which about 80 %
+ * Glorot-uniform kernels and zero biases; XOR for the perceptron; discs for 'mse'; texts for an embedding; else rows in 0..1 of which about 80 %
  * are zero, as in MNIST, whose class is the largest of random linear scores (so there is something to learn).
  */
 export function stepData({ layers, loss, rows }: StepCase): StepData {
@@ -23,6 +23,8 @@ export function stepData({ layers, loss, rows }: StepCase): StepData {
     const [height, width] = inputShape as [number, number];
     return { x: discs(rows, height, width, uniform), labels: new Int32Array(0), weights };
   }
+  const [first] = layers;
+  if (first?.type === 'embedding') return { ...texts(rows, inputs, first.inputDim, uniform), weights };
   const classes = layers.at(-1)!.outputs;
   const x = Float32Array.from({ length: rows * inputs }, () => (uniform() < 0.8 ? 0 : uniform()));
   const teacher = Float64Array.from({ length: inputs * classes }, normal);
@@ -35,6 +37,22 @@ export function stepData({ layers, loss, rows }: StepCase): StepData {
     return scores.indexOf(Math.max(...scores));
   });
   return { x, labels, weights };
+}
+
+/** Texts in which each letter has four followers, the first the most frequent; a label is the next letter. */
+function texts(rows: number, length: number, letters: number, uniform: () => number) {
+  const random = (n: number): number => Math.floor(n * uniform());
+  const followers = Int32Array.from({ length: 4 * letters }, () => random(letters));
+  const [x, labels] = [new Float32Array(rows * length), new Int32Array(rows * length)];
+  for (let row = 0; row < rows; row++) {
+    let letter = random(letters);
+    for (let i = row * length; i < (row + 1) * length; i++) {
+      x[i] = letter;
+      letter = followers[4 * letter + Math.floor(4 * uniform() ** 2)]!;
+      labels[i] = letter;
+    }
+  }
+  return { x, labels };
 }
 
 /** Images of a white disc somewhere on black, its edge a pixel wide. */

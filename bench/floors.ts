@@ -94,7 +94,10 @@ const floors: readonly Floor[] = [
   share('mnist-mlp', 0.7),
   share('wide-mlp', 0.75),
   faster('wide-mlp', 'pytorch', 1),
-  ...['mnist-cnn', 'resnet-tiny', 'lstm'].flatMap((name) => [share(name, 0.55), faster(name, 'pytorch', 1)]),
+  ...['mnist-cnn', 'resnet-tiny', 'lstm', 'char-gpt'].flatMap((name) => [
+    share(name, 0.55),
+    faster(name, 'pytorch', 1),
+  ]),
   faster('mnist-cnn', 'tfjs-cpu', 500),
   faster('lstm', 'tfjs-wasm', 15),
   faster('perceptron', 'numpy', 60),

@@ -41,8 +41,11 @@ function outputShape(spec: Exclude<LayerSpec, { type: 'residual' }>, shape: read
   const sides = (side: (n: number) => number): number[] => shape.slice(0, -1).map(side);
   switch (spec.type) {
     case 'dense':
+      return [...shape.slice(0, -1), spec.units];
     case 'lstm':
       return [spec.units];
+    case 'embedding':
+      return [...shape, spec.outputDim];
     case 'conv2d': {
       const { size, strides, padding, filters } = spec;
       const covered = padding === 'same' ? 1 : size;
@@ -60,6 +63,9 @@ function outputShape(spec: Exclude<LayerSpec, { type: 'residual' }>, shape: read
       return [product(shape)];
     case 'activation':
     case 'batchNormalization':
+    case 'positionEmbedding':
+    case 'layerNormalization':
+    case 'transformerDecoder':
       return [...shape];
   }
 }
@@ -80,11 +86,19 @@ export function weightSpecs(layers: readonly Layer[]): WeightSpec[] {
       shape,
       start,
     });
+    const table = (rows: number, columns: number): WeightSpec =>
+      weight('embeddings', [rows, columns], { fanIn: rows, fanOut: columns });
+    const denseWeights = (fanIn: number, fanOut: number, kernel = 'kernel', bias = 'bias'): WeightSpec[] => [
+      weight(kernel, [fanIn, fanOut], { fanIn, fanOut }),
+      weight(bias, [fanOut]),
+    ];
+    const scales = (prefix = ''): WeightSpec[] => [
+      weight(`${prefix}gamma`, [channels], 1),
+      weight(`${prefix}beta`, [channels]),
+    ];
     switch (layer.type) {
-      case 'dense': {
-        const { inputs, units } = layer;
-        return [weight('kernel', [inputs, units], { fanIn: inputs, fanOut: units }), weight('bias', [units])];
-      }
+      case 'dense':
+        return denseWeights(channels, layer.units);
       case 'conv2d':
       case 'conv2dTranspose': {
         const { size, filters } = layer;
@@ -101,11 +115,21 @@ export function weightSpecs(layers: readonly Layer[]): WeightSpec[] {
         ];
       }
       case 'batchNormalization':
+        return [...scales(), weight('movingMean', [channels]), weight('movingVariance', [channels], 1)];
+      case 'embedding':
+        return [table(layer.inputDim, layer.outputDim)];
+      case 'positionEmbedding':
+        return [table(layer.inputShape[0]!, channels)];
+      case 'layerNormalization':
+        return scales();
+      case 'transformerDecoder':
         return [
-          weight('gamma', [channels], 1),
-          weight('beta', [channels]),
-          weight('movingMean', [channels]),
-          weight('movingVariance', [channels], 1),
+          ...scales('attentionNormalization/'),
+          ...denseWeights(channels, 3 * channels, 'attention/kernel', 'attention/bias'),
+          ...denseWeights(channels, channels, 'attention/outputKernel', 'attention/outputBias'),
+          ...scales('denseNormalization/'),
+          ...denseWeights(channels, 4 * channels, 'denseIntermediate/kernel', 'denseIntermediate/bias'),
+          ...denseWeights(4 * channels, channels, 'denseOutput/kernel', 'denseOutput/bias'),
         ];
       case 'residual':
         return weightSpecs([...layer.layers, ...layer.shortcut]);
@@ -116,12 +140,14 @@ export function weightSpecs(layers: readonly Layer[]): WeightSpec[] {
 }
 
 /**
- * Of the products of a training step: 2·M·N·K forward, again for dW, and again for dX of every layer but the first.
- * Passes (activations, pools, normalization, gates, the optimizer) are not counted.
+ * Of the products of a training step: 2·M·N·K forward, again for dW, and again for dX where a layer before is trained.
+ * Attention's two products have four in the gradient; what is computed again there is not counted, nor is what causal
+ * attention leaves out. Passes (activations, pools, normalization, gates, the optimizer) are not counted.
  */
 export function stepFlops(layers: readonly Layer[], batch: number): number {
-  const [first, ...others] = layers.flatMap(productsOf);
-  return batch * (4 * first! + others.reduce((sum, macs) => sum + 6 * macs, 0));
+  const products = layers.flatMap(productsOf);
+  const first = layers[0]!.type === 'embedding' ? 0 : products[0]!;
+  return batch * (products.reduce((sum, macs) => sum + 6 * macs, 0) - 2 * first);
 }
 
 /** Multiply-adds of one row in the layer's products, forward. */
@@ -130,6 +156,11 @@ function productsOf(layer: Layer): number[] {
   switch (layer.type) {
     case 'dense':
       return [layer.inputs * layer.units];
+    case 'transformerDecoder': {
+      const positions = layer.inputShape[0]!;
+      // 3 + 1 + 4 + 4 kernels of channels x channels; scores and what they weigh, half of each
+      return [12 * layer.inputs * channels, positions * layer.inputs];
+    }
     case 'conv2d':
       return [layer.outputs * layer.size ** 2 * channels];
     case 'conv2dTranspose':
@@ -177,6 +208,10 @@ function word(layer: Layer): string {
       return 'mean';
     case 'lstm':
       return `lstm ${layer.units}`;
+    case 'embedding':
+      return `embedding ${layer.inputDim}x${layer.outputDim}`;
+    case 'transformerDecoder':
+      return `decoder ${layer.numHeads} heads`;
     case 'residual':
       return `residual ${layer.outputShape.at(-1)}`;
     default:

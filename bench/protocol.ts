@@ -25,7 +25,18 @@ export type SimpleSpec =
   /** Momentum 0.99, epsilon 1e-3; over all but the channels. */
   | { type: 'batchNormalization' }
   /** The last output alone; gates in Keras' order: input, forget, candidate, output. */
-  | { type: 'lstm'; units: number };
+  | { type: 'lstm'; units: number }
+  /** A vector for each integer: rows of a case that begins with it are integers. */
+  | { type: 'embedding'; inputDim: number; outputDim: number }
+  /** Adds a trained vector for each position. */
+  | { type: 'positionEmbedding' }
+  /** Epsilon 1e-5; over the channels. */
+  | { type: 'layerNormalization' }
+  /**
+   * x + attention(normalize(x)), causal, then x + dense(gelu(dense(normalize(x)))) with four times the channels between;
+   * queries, keys and values come from one kernel, side by side, heads within them.
+   */
+  | { type: 'transformerDecoder'; numHeads: number };
 
 /** What follows from the layers before it (network.ts). */
 export interface Place {
@@ -45,7 +56,15 @@ export type DenseLayer = Extract<Layer, { type: 'dense' }>;
 
 export type OptimizerSpec =
   | { name: 'sgd'; learningRate: number }
-  | { name: 'adam'; learningRate: number; beta1: number; beta2: number; epsilon: number };
+  | { name: 'adam'; learningRate: number; beta1: number; beta2: number; epsilon: number }
+  | {
+      name: 'adamw';
+      learningRate: number;
+      beta1: number;
+      beta2: number;
+      epsilon: number;
+      weightDecay: number;
+    };
 
 export interface StepCase {
   kind: 'step' | 'first-step';
@@ -74,7 +93,7 @@ export interface StepCase {
 export interface StepData {
   /** [rows, inputs of the first layer] */
   x: Float32Array;
-  /** [rows], the class; for 'binary' 0 or 1; none for 'mse' */
+  /** [rows], or of a text [rows, positions]: the class; for 'binary' 0 or 1; none for 'mse' */
   labels: Int32Array;
   /** In the order of the layers, a residual's shortcut last, and of each layer as Keras has it; Keras' layouts. */
   weights: { name: string; shape: number[]; data: Float32Array }[];

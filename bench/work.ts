@@ -1,5 +1,18 @@
 // What an instruction of a tape computes, read from its own words: products to multiply, or bytes to move.
-import { Embedding, Gather, Gemm, GemmFlag, Op, Patch, Recurrent, Type } from '../assembly/tape.ts';
+import {
+  Attention,
+  AttentionFlag,
+  Batched,
+  Depthwise,
+  Embedding,
+  Gather,
+  Gemm,
+  GemmFlag,
+  Op,
+  Patch,
+  Recurrent,
+  Type,
+} from '../assembly/tape.ts';
 import { OPERATION_NAMES } from '../src/compiler/schedule.ts';
 import type { Instruction } from '../src/compiler/tape.ts';
 import { CELLS } from '../src/ops/recurrent.ts';
@@ -24,12 +37,36 @@ export function workOf({ op, reads, writes }: Instruction, words: Int32Array): W
     case Op.ThinGemm:
     case Op.Convolution: {
       const [m, n, k] = [Gemm.M, Gemm.N, Gemm.K].map((field) => words[field]!) as [number, number, number];
-      // of a strided convolution's transposed product, the share of the taps that meet a pixel
-      const strides = op === Op.Convolution ? [Patch.Div0, Patch.Div1, Patch.Div2] : [];
-      const met = strides.reduce((share, field) => share / words[field]!, 1);
+      // a strided convolution's transposed product computes the taps that meet a pixel
+      const met = op === Op.Convolution ? 1 / volume(words, Patch.Div0) : 1;
       const form =
         op === Op.Convolution ? convolutionForm(words[Gemm.Flags]!) : productForm(words[Gemm.Flags]!);
       return { operation: name + form, size: `${m}x${n}x${k}`, flops: 2 * m * n * k * met, bytes: 0 };
+    }
+    case Op.BatchedGemm: {
+      const [m, n, k] = [Gemm.M, Gemm.N, Gemm.K].map((field) => words[field]!) as [number, number, number];
+      const count = words[Batched.Outer]! * words[Batched.Inner]!;
+      const operation = name + productForm(words[Gemm.Flags]!);
+      return { operation, size: `${count} x ${m}x${n}x${k}`, flops: 2 * count * m * n * k, bytes: 0 };
+    }
+    case Op.Depthwise:
+    case Op.DepthwiseFilter: {
+      const positions = words[Depthwise.Images]! * volume(words, Depthwise.Grid0);
+      const [taps, channels] = [volume(words, Depthwise.Taps0), words[Depthwise.Channels]!];
+      const flops = (2 * positions * taps * channels) / volume(words, Depthwise.Div0);
+      return { operation: name, size: `${positions}x${taps}x${channels}`, flops, bytes: 0 };
+    }
+    case Op.Attention:
+    case Op.AttentionGrad: {
+      const field = (index: number): number => words[index]!;
+      const [queries, keys, size] = [field(Attention.Queries), field(Attention.Keys), field(Attention.Size)];
+      const heads = field(Attention.Batch) * field(Attention.Heads);
+      const causal = (field(Attention.Flags) & AttentionFlag.Causal) !== 0;
+      const seen = queries * (causal ? keys - queries / 2 : keys);
+      // scores and what they weigh; the gradient has two of each, and scores again, which are not counted
+      const products = op === Op.Attention ? 2 : 4;
+      const flops = 2 * products * heads * seen * size;
+      return { operation: name, size: `${heads} x ${queries}x${keys}x${size}`, flops, bytes: 0 };
     }
     case Op.Recurrence:
     case Op.RecurrenceGrad: {
@@ -52,6 +89,11 @@ export function workOf({ op, reads, writes }: Instruction, words: Int32Array): W
     default:
       return { operation: name, size: written > 0 ? `${written}` : '', flops: 0, bytes };
   }
+}
+
+/** The product of three fields in a row. */
+function volume(words: Int32Array, field: number): number {
+  return words[field]! * words[field + 1]! * words[field + 2]!;
 }
 
 function productForm(flags: number): string {

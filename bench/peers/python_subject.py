@@ -17,6 +17,8 @@ def batches(message):
     rows, batch, layers = spec["rows"], spec["batch"], spec["layers"]
     x = decode(message["x"], (rows, *layers[0]["inputShape"]))
     labels = decode(message["labels"], (-1,), np.int32)
+    if spec["loss"] == "softmax":
+        labels = labels.reshape((rows, *layers[-1]["outputShape"][:-1]))
     return [(x[i : i + batch], labels[i : i + batch]) for i in range(0, rows, batch)]
 
 
@@ -39,8 +41,10 @@ class TorchStep:
         if o["name"] == "sgd":
             self.optimizer = torch.optim.SGD(self.parameters, lr=o["learningRate"])
         else:
-            betas = (o["beta1"], o["beta2"])
-            self.optimizer = torch.optim.Adam(self.parameters, lr=o["learningRate"], betas=betas, eps=o["epsilon"])
+            make = torch.optim.AdamW if o["name"] == "adamw" else torch.optim.Adam
+            constants = {"betas": (o["beta1"], o["beta2"]), "eps": o["epsilon"]}
+            constants["weight_decay"] = o.get("weightDecay", 0)
+            self.optimizer = make(self.parameters, lr=o["learningRate"], **constants)
         self.loss_of = {
             "binary": torch.nn.functional.binary_cross_entropy_with_logits,
             "softmax": torch.nn.functional.cross_entropy,
@@ -49,10 +53,16 @@ class TorchStep:
         self.batches = []
         for x, labels in batches(message):
             x = self.tensor(x)
+            if spec["layers"][0]["type"] == "embedding":
+                x = x.long()
             if x.dim() == 4:
                 x = x.permute(0, 3, 1, 2).contiguous(memory_format=self.format)
             labels = torch.from_numpy(labels)
-            y = {"binary": lambda: labels.reshape(-1, 1).to(self.dtype), "softmax": labels.long, "mse": lambda: x}
+            y = {
+                "binary": lambda: labels.reshape(-1, 1).to(self.dtype),
+                "softmax": lambda: labels.long().flatten(),
+                "mse": lambda: x,
+            }
             self.batches.append((x, y[spec["loss"]]()))
         self.done = 0
 
@@ -148,6 +158,43 @@ class TorchStep:
         self.parameters += [module.weight_ih_l0, module.weight_hh_l0, module.bias_ih_l0]
         return lambda x: module(x)[0][:, -1]
 
+    def embedding(self, layer, weights, order):
+        table = self.parameter(next(weights))
+        return lambda x: self.torch.nn.functional.embedding(x, table)
+
+    def positionEmbedding(self, layer, weights, order):
+        table = self.parameter(next(weights))
+        return lambda x: x + table
+
+    def layerNormalization(self, layer, weights, order):
+        gamma, beta = self.parameter(next(weights)), self.parameter(next(weights))
+        return lambda x: self.torch.nn.functional.layer_norm(x, gamma.shape, gamma, beta, 1e-5)
+
+    def transformerDecoder(self, layer, weights, order):
+        torch, linear = self.torch, {"activation": "linear"}
+        positions, channels = layer["inputShape"]
+        heads = layer["numHeads"]
+        size = channels // heads
+        normalize = self.layerNormalization(layer, weights, order)
+        project, output = self.dense(linear, weights, order), self.dense(linear, weights, order)
+        normalize_hidden = self.layerNormalization(layer, weights, order)
+        hidden, end = self.dense(linear, weights, order), self.dense(linear, weights, order)
+        future = torch.full((positions, positions), float("-inf"), dtype=self.dtype).triu(1)
+
+        def attention(x):
+            # [3, batch, heads, positions, size]
+            parts = project(x).view(-1, positions, 3, heads, size).permute(2, 0, 3, 1, 4)
+            q, k, v = (part.reshape(-1, positions, size) for part in parts.unbind())
+            scores = torch.baddbmm(future, q, k.transpose(1, 2), alpha=size**-0.5)
+            y = torch.bmm(torch.softmax(scores, -1), v)
+            return output(y.view(-1, heads, positions, size).transpose(1, 2).reshape(x.shape))
+
+        def apply(x):
+            x = x + attention(normalize(x))
+            return x + end(torch.nn.functional.gelu(hidden(normalize_hidden(x))))
+
+        return apply
+
     def residual(self, layer, weights, order):
         main, shortcut = self.chain(layer["layers"], weights), self.chain(layer["shortcut"], weights)
         return lambda x: main(x) + shortcut(x)
@@ -156,7 +203,8 @@ class TorchStep:
         for _ in range(steps):
             x, y = self.batches[self.done % len(self.batches)]
             self.done += 1
-            loss = self.loss_of(self.network(x), y)
+            output = self.network(x)
+            loss = self.loss_of(output.flatten(0, 1) if output.dim() == 3 else output, y)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()

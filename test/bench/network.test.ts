@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { cases } from '../../bench/cases.ts';
+import { stepData } from '../../bench/data.ts';
 import { describe as describeLayers, network, stepFlops, weightSpecs } from '../../bench/network.ts';
-import type { LayerSpec } from '../../bench/protocol.ts';
+import type { LayerSpec, StepCase } from '../../bench/protocol.ts';
+import { createTrainer } from '../../bench/subjects/network.ts';
 import { subjects, takes } from '../../bench/subjects.ts';
 
 const convolution = { activation: 'linear', padding: 'same', strides: 2 } as const;
@@ -19,6 +21,17 @@ const specs: LayerSpec[] = [
 ];
 const layers = network([10, 10, 3], specs);
 
+const decoder = network(
+  [5],
+  [
+    { type: 'embedding', inputDim: 11, outputDim: 6 },
+    { type: 'positionEmbedding' },
+    { type: 'transformerDecoder', numHeads: 2 },
+    { type: 'layerNormalization' },
+    { type: 'dense', units: 11, activation: 'linear' },
+  ],
+);
+
 describe('a network of the harness', () => {
   it('has the shapes that its layers make', () => {
     expect(layers.map(({ name, outputShape }) => [name, outputShape.join('x')])).toEqual([
@@ -28,6 +41,9 @@ describe('a network of the harness', () => {
       ['maxPooling2d', '2x2x2'],
       ['flatten', '8'],
       ['dense', '5'],
+    ]);
+    expect(decoder.map(({ outputShape }) => outputShape.join('x'))).toEqual([
+      ...['5x6', '5x6', '5x6', '5x6', '5x11'],
     ]);
   });
 
@@ -57,6 +73,23 @@ describe('a network of the harness', () => {
     expect(stepFlops(layers, 7)).toBe(7 * (4 * first + 6 * others));
     const recurrent = network([9, 3], [{ type: 'lstm', units: 5 }]);
     expect(stepFlops(recurrent, 2)).toBe(2 * (4 * 9 * 3 * 20 + 6 * 8 * 5 * 20));
+    // behind an embedding all have dX; scores and sums of 2 heads of 3 numbers, half of 5 x 5 positions
+    const attention = 2 * 2 * 3 * ((5 * 5) / 2);
+    const kernels = 5 * (6 * 18 + 6 * 6 + 6 * 24 + 24 * 6 + 6 * 11);
+    expect(stepFlops(decoder, 3)).toBe(3 * 6 * (kernels + attention));
+  });
+
+  it('has the weights of a decoder by the names that downhill gives them', async () => {
+    const spec = cases.find(({ name }) => name === 'char-gpt') as StepCase;
+    const data = stepData(spec);
+    const trainer = await createTrainer(spec, data);
+    expect(trainer.model.getWeights().map(({ name, shape }) => ({ name, shape }))).toEqual(
+      weightSpecs(spec.layers).map(({ name, shape }) => ({ name, shape })),
+    );
+    // the label of a letter is the next one of its row
+    expect([...data.x.subarray(1, 64)]).toEqual([...data.labels.subarray(0, 63)]);
+    expect(data.labels).toHaveLength(data.x.length);
+    trainer.dispose();
   });
 
   it('is described in a line', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Profile, type ProfileRow, profileStep } from '../../bench/breakdown.ts';
 import { cases } from '../../bench/cases.ts';
+import { stepFlops } from '../../bench/network.ts';
 import { root } from '../../bench/paths.ts';
 import type { StepCase } from '../../bench/protocol.ts';
 
@@ -42,6 +43,16 @@ describe('the profile of a step', () => {
       expect(total(list, 'share')).toBeCloseTo(1, 9);
       expect(list.map(({ ms }) => ms)).toEqual(list.map(({ ms }) => ms).sort((a, b) => b - a));
     }
+  });
+
+  // a convolution without padding has products with zeros around dy in its gradient: 13 x 13 positions, not 11 x 11
+  const beyond: Record<string, number> = { 'mnist-cnn': 2 * 4 * (13 * 13 - 11 * 11) * 16 * 9 * 32 };
+  const steps = cases.filter((spec): spec is StepCase => spec.kind === 'step' && spec.name !== 'lstm');
+  it.each(steps.map((spec) => [spec.name, spec]))('has the products counted for %s', async (name, spec) => {
+    // a few rows have all kinds of instructions, and take less time
+    const few = { ...spec, batch: 4, rows: 4 };
+    const { rows } = await profileStep(few, 1);
+    expect(total(rows, 'flops')).toBe(stepFlops(few.layers, few.batch) + (beyond[name] ?? 0));
   });
 
   it('counts the products within recurrent layers', async () => {
