@@ -1,9 +1,9 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind, ReduceKind } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
+import { axesOps } from '../ops/axes.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
-import { normalizeOps } from '../ops/normalize.ts';
 import { sourceOps } from '../ops/sources.ts';
 import type { Tensor } from '../ops/tensor.ts';
 
@@ -41,17 +41,19 @@ function allSteps(graph: Graph, x: Tensor): Tensor {
   return graph.add(elementwiseOps.affine, [steps], { scale: 0, offset: 1 });
 }
 
+/** Less than any share of steps, so that weights are 0 where none counts. */
+const TINY = 1e-30;
+
+/** Weights of steps, [batch, time]: mask · steps / steps that count, in each row, or in the whole batch. */
+export function maskWeights(graph: Graph, mask: Tensor, over: 'row' | 'batch'): Tensor {
+  const axes = over === 'row' ? { from: 1, to: 2 } : { from: 0, to: 2 };
+  const share: Tensor = graph.add(axesOps.reduce, [mask], { kind: ReduceKind.Sum, mean: true, ...axes });
+  const safe: Tensor = graph.add(elementwiseOps.affine, [share], { scale: 1, offset: TINY });
+  const divisor: Tensor = over === 'row' ? graph.add(sourceOps.reshape, [safe], { shape: [1] }) : safe;
+  return graph.add(arithmeticOps.binary, [mask, divisor], { kind: BinaryKind.Divide });
+}
+
 /** x [batch, time, channels] so weighted that its mean over time is that of the steps that count; 0 where none does. */
 export function averageOfMasked(graph: Graph, x: Tensor, mask: Tensor): Tensor {
-  // (m / sqrt(mean(m²)))² = m · time / number of steps, for m of 0 and 1
-  const groups = { over: 'features', groupSize: 0 } as const;
-  const statistics = graph.add(normalizeOps.moments, [mask], { ...groups, centered: false, epsilon: 1e-30 });
-  const root = graph.add(normalizeOps.normalize, [mask, statistics as unknown as Tensor], {
-    ...groups,
-    ...{ mode: 'rms', scale: false, center: false },
-  }) as unknown as Tensor;
-  const weights = graph.add(arithmeticOps.binary, [root, root], {
-    kind: BinaryKind.Multiply,
-  }) as unknown as Tensor;
-  return graph.add(mergeOps.scaleRows, [x, weights], {}) as unknown as Tensor;
+  return graph.add(mergeOps.scaleRows, [x, maskWeights(graph, mask, 'row')], {}) as unknown as Tensor;
 }

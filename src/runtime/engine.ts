@@ -71,18 +71,12 @@ export class Engine {
     this.core.bind(0, 1, 0);
   }
 
-  /** With families compiled without blocking the thread, and all threads started. */
-  static async create(
-    options: EngineOptions = {},
-    families: ReadonlySet<Family> = new Set(),
-  ): Promise<Engine> {
+  /** The same, the core compiled without blocking the thread. */
+  static async create(options: EngineOptions = {}): Promise<Engine> {
     const threads = options.threads ?? 1;
     const build = bestBuild(options.reproducible ?? false);
-    await Promise.all([core, ...families].map((family) => compile(family, build, threads > 1)));
-    const engine = new Engine(build, threads);
-    for (const family of families) engine.load(family);
-    await engine.start();
-    return engine;
+    await compile(core, build, threads > 1);
+    return new Engine(build, threads);
   }
 
   /** Makes a family's instructions work, on this thread; on the others from the next `start` on. */
@@ -96,7 +90,7 @@ export class Engine {
     this.#parts.set(family, exports);
   }
 
-  /** Starts the other threads, unless they run. */
+  /** Starts the other threads, unless they run: when the programs have loaded what they need, before the first run. */
   async start(): Promise<void> {
     if (this.threads === 1) return;
     const start = this.#starting.then(() => this.#startPool());

@@ -16,11 +16,11 @@ export interface Family {
 /** What every program needs: the executor, dense layers, losses, optimizers. */
 export const core: Family = { name: 'core', pieces: corePieces };
 
-/** Convolutions and pools. */
+/** Convolutions, pools, images in other sizes. */
 export const spatial: Family = { name: 'spatial', pieces: spatialPieces };
 
-/** Recurrences. */
+/** Recurrences, attention, positions, masks of steps. */
 export const sequence: Family = { name: 'sequence', pieces: sequencePieces };
 
-/** Merges, normalization, embeddings. */
+/** Merges, normalization, embeddings, transposition, noise. */
 export const tensors: Family = { name: 'tensors', pieces: tensorPieces };

@@ -197,7 +197,9 @@ export class TextGenerator {
 
 function checkOperation(tensor: Tensor): void {
   const over = isOp(tensor, 'moments') || isOp(tensor, 'normalize') ? tensor.attributes.over : 'features';
-  if (PER_POSITION.has(tensor.op) && over !== 'positions') return;
+  // [batch, positions, …]
+  const along = isOp(tensor, 'slice') || isOp(tensor, 'concatenate') ? tensor.attributes.axis : -1;
+  if (PER_POSITION.has(tensor.op) && over !== 'positions' && along !== 1) return;
   throw new UsageError(
     `textGenerator: layer '${tensor.layer}' mixes positions; besides causal self-attention all layers must work on each ` +
       'position by itself',

@@ -1,13 +1,9 @@
-import { BinaryKind, ReduceKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
+import { maskWeights } from '../layers/masks.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
-import { axesOps } from '../ops/axes.ts';
-import { elementwiseOps } from '../ops/elementwise.ts';
 import { sourceOps } from '../ops/sources.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
-
-/** Less than any share of steps, so that a batch in which none counts gives 0. */
-const TINY = 1e-30;
 
 /**
  * Numbers of time steps, [batch, time, …], by a mask [batch, time]: those of steps that are left out become 0, the others
@@ -19,7 +15,7 @@ export function maskedSteps(
   mask: Tensor,
   reduction: 'mean' | 'sum' = 'mean',
 ): Tensor {
-  const weights = reduction === 'mean' ? shares(graph, mask) : mask;
+  const weights = reduction === 'mean' ? maskWeights(graph, mask, 'batch') : mask;
   const multiply = (a: Tensor, b: Tensor): Tensor =>
     graph.add(arithmeticOps.binary, [a, b], { kind: BinaryKind.Multiply });
   if (values.shape.length === 2) return multiply(values, weights);
@@ -28,12 +24,4 @@ export function maskedSteps(
   const flat = graph.add(sourceOps.reshape, [values], { shape: [time, sizeOf(shape, 1) / time] });
   const column = graph.add(sourceOps.reshape, [weights], { shape: [time, 1] });
   return graph.add(sourceOps.reshape, [multiply(flat, column)], { shape });
-}
-
-/** mask · steps / steps that count */
-function shares(graph: Graph, mask: Tensor): Tensor {
-  const all = { kind: ReduceKind.Sum, mean: true, from: 0, to: 2 };
-  const share = graph.add(axesOps.reduce, [mask], all);
-  const safe = graph.add(elementwiseOps.affine, [share], { scale: 1, offset: TINY });
-  return graph.add(arithmeticOps.binary, [mask, safe], { kind: BinaryKind.Divide });
 }

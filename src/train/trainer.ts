@@ -2,9 +2,7 @@ import { Status } from '../../assembly/tape.ts';
 import { callback, flag, integer, knownKeys, number, show } from '../checks.ts';
 import type { Program } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';
-import { gradients } from '../graph/gradient.ts';
 import { Engine } from '../runtime/engine.ts';
-import type { Family } from '../runtime/families.ts';
 import { checkedDataset, type Dataset, type TargetForm } from './dataset.ts';
 import { diagnose } from './diagnose.ts';
 import { type Logs, logsOf } from './logs.ts';
@@ -129,8 +127,7 @@ export class Trainer {
         `Trainer.create: threads above 1 work in Node so far, got ${threads}; leave the option out`,
       );
     }
-    const { reproducible } = model;
-    const engine = await Engine.create({ threads, reproducible }, familiesOf(model));
+    const engine = await Engine.create({ threads, reproducible: model.reproducible });
     const session = new Session(engine, model, objectives, optimizer);
     return new Trainer(model, objectives, optimizer, session);
   }
@@ -319,13 +316,6 @@ export class Trainer {
     });
     return logs!;
   }
-}
-
-/** The parts of the core that training the model takes, but for its losses and metrics. */
-function familiesOf(model: Model<unknown>): ReadonlySet<Family> {
-  const { graph, parameters, outputs } = model.trace(true);
-  gradients(graph, new Map(outputs.map((output) => [output, 1])), parameters);
-  return new Set(graph.tensors.flatMap(({ rule }) => rule.family ?? []));
 }
 
 function checkSignal(value: unknown, what: string): void {
