@@ -32,6 +32,7 @@ export {
   CustomLayer,
   type CustomLayerClass,
   type CustomLayers,
+  type LambdaOptions,
   lambda,
   type WeightOptions,
 } from './layers/custom.ts';
@@ -54,7 +55,7 @@ export {
   randomUniform,
   truncatedNormal,
 } from './layers/initializers.ts';
-export type { BlockLayer, Layer, MergeLayer } from './layers/layer.ts';
+export type { AnyLayer, Layer } from './layers/layer.ts';
 export {
   activation,
   type DenseOptions,
@@ -148,7 +149,6 @@ export {
   zeroPadding3d,
 } from './layers/resizing.ts';
 export type {
-  CallableBlock,
   CallableLayer,
   CallableMany,
   CallableMerge,

@@ -18,11 +18,11 @@ function adaptiveLayer(
     type,
     name: layerName(options, type),
     config: { outputSize: size },
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       return [];
     },
-    call(x, { graph }): Tensor {
+    trace([x], { graph }): Tensor {
       const sizes = { image: triple(x.shape.slice(1, -1), 1), grid: triple(size, 1) };
       return mean
         ? graph.add(resamplingOps.resample, [x], { ...sizes, linear: false })

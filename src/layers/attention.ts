@@ -12,7 +12,7 @@ import type { CallContext, ParameterSpec } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { applyRotary } from './positions.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-import { type CallableMany, callableMany } from './symbolic.ts';
+import { type CallableMany, callable } from './symbolic.ts';
 
 /** Options of an attention that its blocks have too. */
 export interface AttentionOptions extends LayerOptions {
@@ -115,15 +115,14 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Callable
 
   const sizeOf = (channels: number): number => keyDim ?? channels / numHeads;
 
-  return callableMany({
+  return callable({
     type: what,
     name: layerName(options, what),
     config: written({
       ...{ numHeads, keyDim, numKeyValueHeads, causal, rotary, alibi, dropout, mask, useBias },
       ...{ kernelInitializer, biasInitializer, kernelRegularizer, trainable },
     }),
-    least: 1,
-    most: mask ? 3 : 2,
+    inputs: { least: 1, most: mask ? 3 : 2 },
 
     parameters(shapes, layer) {
       const fail = (message: string): never => {
@@ -156,8 +155,8 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Callable
       ];
     },
 
-    merge(inputs, graph, context) {
-      const { generation, training, stream } = context;
+    trace(inputs, context) {
+      const { graph, generation, training, stream } = context;
       const { query, memory, self } = roles(inputs);
       const size = sizeOf(lastOf(query.shape));
       const ownMask = graph.masks.get(query);

@@ -6,7 +6,7 @@ import { arithmeticOps } from '../ops/arithmetic.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
 import type { Tensor } from '../ops/tensor.ts';
-import type { CallContext, Layer } from './layer.ts';
+import type { CallContext, Each, Layer } from './layer.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { RECURRENT_STREAM } from './recurrent.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
@@ -52,17 +52,18 @@ export function bidirectional(layer: Layer, options: BidirectionalOptions = {}):
     const half = context.parameters.length / 2;
     const parameters = context.parameters.slice(backwards ? half : 0, backwards ? 2 * half : half);
     const stream = context.stream + (backwards ? RECURRENT_STREAM / 2 : 0);
-    return layer.directed!(x, { ...context, parameters, stream }, backwards);
+    const [y] = layer.trace([x], { ...context, parameters, stream, backwards }) as Each<Tensor>;
+    return y;
   };
   return callable({
     type: what,
     name: layerName(options, what),
     config: { layer: { type: layer.type, ...layer.config }, mergeMode },
     ...(layer.config.returnSequences === true && { passesMask: true }),
-    parameters: (shape, name) =>
+    parameters: (shapes, name) =>
       ['forward', 'backward'].flatMap((direction) =>
-        layer.parameters(shape, name).map((spec) => ({ ...spec, name: `${direction}/${spec.name}` })),
+        layer.parameters!(shapes, name).map((spec) => ({ ...spec, name: `${direction}/${spec.name}` })),
       ),
-    call: (x, context) => merge(context.graph, [direct(x, context, false), direct(x, context, true)]),
+    trace: ([x], context) => merge(context.graph, [direct(x, context, false), direct(x, context, true)]),
   });
 }

@@ -82,7 +82,7 @@ function convolutionLayer(
     type,
     name,
     config: written({ filters, kernelSize: size, strides, padding, dilationRate, groups, ...kernel.json }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       const channels = lastOf(shape);
       if (channels % groups !== 0) {
@@ -94,7 +94,7 @@ function convolutionLayer(
       const fans = { fanIn: field * perGroup, fanOut: field * filters };
       return kernelsAndBias(kernel, [{ shape: [...size, perGroup, filters], ...fans }], filters);
     },
-    call(x, { graph, parameters: [weights, bias] }) {
+    trace([x], { graph, parameters: [weights, bias] }) {
       const y = graph.add(convolutionOps.convolution, [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
@@ -198,14 +198,14 @@ function transposedLayer(
       ...{ filters, kernelSize: size, strides, padding, outputPadding, dilationRate },
       ...kernel.json,
     }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       const channels = lastOf(shape);
       const field = size.reduce((a, b) => a * b, 1);
       const fans = { fanIn: field * filters, fanOut: field * channels };
       return kernelsAndBias(kernel, [{ shape: [...size, filters, channels], ...fans }], filters);
     },
-    call(x, { graph, parameters: [weights, bias] }) {
+    trace([x], { graph, parameters: [weights, bias] }) {
       const y = graph.add(convolutionOps.convolutionInput, [x, weights!], geometry(x.shape, graph.layer));
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },

@@ -1,12 +1,19 @@
 import { dimensions, flag, integer, knownKeys, nearest, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import type { Graph } from '../graph/graph.ts';
 import { BATCH, isTensor, showShape, type Tensor } from '../ops/tensor.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
-import type { CallContext, Layer, ParameterSpec } from './layer.ts';
+import type { AnyLayer, CallContext, Each, Layer, ParameterSpec } from './layer.ts';
 import { Weight } from './operations/operand.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-import { apply, type CallableLayer, callable, type SymbolicTensor } from './symbolic.ts';
+import {
+  applyTo,
+  type CallableLayer,
+  type CallableMerge,
+  callable,
+  type SymbolicTensor,
+} from './symbolic.ts';
 
 export interface WeightOptions {
   /** Default 'glorotUniform'. */
@@ -30,8 +37,21 @@ export interface CustomContext {
   update(weight: Weight | Tensor, value: Tensor): void;
 }
 
+type List<N extends number, T, Start extends readonly T[] = []> = number extends N
+  ? readonly T[]
+  : Start['length'] extends N
+    ? Readonly<Start>
+    : List<N, T, [...Start, T]>;
+
+/** What a layer of N inputs is given of each: of one input itself, of several a list. */
+type Given<N extends number, T> = N extends 1 ? T : List<N, T>;
+
+function given<N extends number, T>(each: readonly T[], inputs: N | undefined): Given<N, T> {
+  return ((inputs ?? 1) === 1 ? each[0]! : each) as Given<N, T>;
+}
+
 /** A class of layers, made again from the options in a file. */
-export type CustomLayerClass = new (options: never) => Layer;
+export type CustomLayerClass = new (options: never) => AnyLayer;
 
 /**
  * A layer of one's own: a class with a `type`, weights made in `build`, and operations in `call`.
@@ -51,16 +71,24 @@ export type CustomLayerClass = new (options: never) => Layer;
  *
  * `new Scale({ start: 1 })` goes into `sequential`, and is applied with `.apply(x)`. Options are JSON: a file holds them,
  * and `loadModel(file, { layers: { Scale } })` makes the layer again with `new Scale(options)`.
+ *
+ * A `CustomLayer<Options, 2>` with `readonly inputs = 2` takes two inputs: `build` gets a list of shapes, `call` a list of
+ * tensors, and so does `.apply`.
  */
-export abstract class CustomLayer<Options extends object = object> implements Layer {
+export abstract class CustomLayer<Options extends object = object, Inputs extends number = 1>
+  implements Layer<Inputs>
+{
   readonly options: Options;
   readonly type: string;
   readonly name?: string | undefined;
+  /** Set it where the layer takes several inputs: how many. Default: one, which is given as itself and not in a list. */
+  readonly inputs?: Inputs;
   /**
-   * Set it where the layer reads the model's input as integers from 0 to below this, for `ops.gather`. Default: floats.
+   * Set it where the layer reads inputs of the model as integers from 0 to below this, for `ops.gather`; a list has a limit
+   * for each input, undefined for floats. Default: floats.
    */
-  readonly indices?: number;
-  /** Set it where the layer works on each time step by itself: the mask of its input is that of its result, too. */
+  readonly indices?: number | readonly (number | undefined)[];
+  /** Set it where the layer works on each time step by itself: steps count that do in all of its inputs with a mask. */
   readonly passesMask?: true;
   /** Weights of the `build` at hand; none outside of it. */
   private specs: { readonly spec: ParameterSpec; readonly weight: Weight }[] | undefined;
@@ -85,10 +113,10 @@ export abstract class CustomLayer<Options extends object = object> implements La
   }
 
   /** Makes the weights for rows of `shape`, without the batch. Called whenever a model needs them: nothing else belongs here. */
-  build(_shape: readonly number[]): void {}
+  build(_shape: Given<Inputs, readonly number[]>): void {}
 
   /** The layer's operations: x [batch, …] and what it returns both have the batch in front. */
-  abstract call(x: Tensor, context: CustomContext): Tensor;
+  abstract call(x: Given<Inputs, Tensor>, context: CustomContext): Tensor;
 
   /**
    * Declares a weight, in `build`.
@@ -124,8 +152,8 @@ export abstract class CustomLayer<Options extends object = object> implements La
   }
 
   /** The layer applied in a model: several times, it shares its weights. */
-  apply(x: SymbolicTensor): SymbolicTensor {
-    return apply(this, [x])[0]!;
+  apply(x: Given<Inputs, SymbolicTensor>): SymbolicTensor {
+    return applyTo(this, x)[0]!;
   }
 
   /** Of a file. @throws UsageError on an option that is not JSON. */
@@ -134,46 +162,48 @@ export abstract class CustomLayer<Options extends object = object> implements La
     return this.options as Readonly<Record<string, unknown>>;
   }
 
-  parameters(shape: readonly number[]): readonly ParameterSpec[] {
-    return this.#built(shape).map(({ spec }) => spec);
+  parameters(shapes: Each<readonly number[]>): readonly ParameterSpec[] {
+    return this.#built(shapes).map(({ spec }) => spec);
   }
 
-  trace(x: Tensor, { parameters, training, update }: CallContext): Tensor {
-    const made = this.#built(x.shape.slice(1));
+  trace(inputs: Each<Tensor>, { graph, parameters, training, update }: CallContext): Tensor {
+    const made = this.#built(inputs.map(({ shape }) => shape.slice(1)));
     made.forEach(({ weight }, i) => {
       weight.tensor = parameters[i]!;
     });
     try {
-      const y: unknown = this.call(x, {
+      const y: unknown = this.call(given(inputs, this.inputs), {
         training,
         update: (weight, value) => {
           const own = made.find((entry) => entry.weight === weight);
           if (!own || own.spec.trainable) {
             throw new UsageError(
-              `layer '${x.tracer.layer}': update takes a weight of the layer made with trainable: false`,
+              `layer '${graph.layer}': update takes a weight of the layer made with trainable: false`,
             );
           }
           const { shape } = own.spec;
           if (!isTensor(value) || value.shape.join() !== shape.join()) {
             throw new UsageError(
-              `layer '${x.tracer.layer}': update of '${own.weight.name}' needs a tensor ${showShape(shape)}, got ` +
+              `layer '${graph.layer}': update of '${own.weight.name}' needs a tensor ${showShape(shape)}, got ` +
                 (isTensor(value) ? showShape(value.shape) : show(value)),
             );
           }
           update(own.weight.tensor!, value);
         },
       });
-      return checkedResult(y, x);
+      return checkedResult(y, graph);
     } finally {
       for (const { weight } of made) weight.tensor = undefined;
     }
   }
 
-  #built(shape: readonly number[]) {
-    if (this.indices !== undefined) integer(this.indices, `${this.type}: indices`, 1);
+  #built(shapes: readonly (readonly number[])[]) {
+    for (const limit of [this.indices ?? []].flat()) {
+      if (limit !== undefined) integer(limit, `${this.type}: indices`, 1);
+    }
     this.specs = [];
     try {
-      this.build(shape);
+      this.build(given(shapes, this.inputs));
       return this.specs;
     } finally {
       this.specs = undefined;
@@ -182,17 +212,17 @@ export abstract class CustomLayer<Options extends object = object> implements La
 }
 
 /** What `call` or a lambda gave, if it is rows of a tensor of this trace. */
-function checkedResult(y: unknown, { tracer }: Tensor): Tensor {
-  if (isTensor(y) && y.tracer === tracer && y.shape[0] === BATCH) return y;
+function checkedResult(y: unknown, graph: Graph): Tensor {
+  if (isTensor(y) && y.tracer === graph && y.shape[0] === BATCH) return y;
   const got = isTensor(y)
-    ? y.tracer === tracer
+    ? y.tracer === graph
       ? `one of shape ${showShape(y.shape)}`
       : 'one of another trace'
     : y instanceof Promise
       ? 'a promise: it cannot be async'
       : show(y);
   throw new UsageError(
-    `layer '${tracer.layer}': call must return a tensor [batch, …] made by operations from its input, got ${got}`,
+    `layer '${graph.layer}': call must return a tensor [batch, …] made by operations from its input, got ${got}`,
   );
 }
 
@@ -209,38 +239,54 @@ function checkJson(value: unknown, what: string): void {
   }
 }
 
+/** What the function of a lambda layer gets beside its inputs. */
+type LambdaContext = Pick<CustomContext, 'training'>;
+
+export interface LambdaOptions<Inputs extends number = number> extends LayerOptions {
+  /** How many inputs it takes; of several the function gets a list. Default 1. */
+  inputs?: Inputs;
+}
+
 /**
- * A layer of operations without weights: `lambda((x) => ops.square(x))`. A file holds its name, not its code: give it
- * one to save it, and the function again to load it, `loadModel(file, { layers: { name: fn } })`.
+ * A layer of operations without weights: `lambda((x) => ops.square(x))`, or of several inputs
+ * `lambda(([a, b]) => ops.sub(a, b), { inputs: 2 })`. A file holds its name, not its code: give it one to save it, and the
+ * function again to load it, `loadModel(file, { layers: { name: fn } })`.
  */
 export function lambda(
-  fn: (x: Tensor, context: { readonly training: boolean }) => Tensor,
-  options: LayerOptions = {},
-): CallableLayer {
-  knownKeys(options, ['name'], 'lambda');
+  fn: (x: Tensor, context: LambdaContext) => Tensor,
+  options?: LambdaOptions<1>,
+): CallableLayer;
+export function lambda<const Inputs extends number>(
+  fn: (inputs: Given<Inputs, Tensor>, context: LambdaContext) => Tensor,
+  options: LambdaOptions<Inputs> & { inputs: Inputs },
+): CallableMerge;
+export function lambda(
+  fn: (x: never, context: LambdaContext) => Tensor,
+  options: LambdaOptions = {},
+): CallableLayer | CallableMerge {
+  knownKeys(options, ['name', 'inputs'], 'lambda');
   if (typeof fn !== 'function') throw new UsageError(`lambda takes a function of a tensor, got ${show(fn)}`);
   const name = layerName(options, 'lambda');
-  const call = (x: Tensor, { training }: CallContext): Tensor => checkedResult(fn(x, { training }), x);
+  const inputs = integer(options.inputs ?? 1, 'lambda: inputs', 1);
   return callable({
     type: 'lambda',
     name,
+    inputs,
     get config() {
-      if (name !== undefined) return { function: name };
+      if (name !== undefined) return inputs === 1 ? { function: name } : { function: name, inputs };
       throw new UsageError(
         "a lambda layer is a function, which a file cannot hold: give it a name, lambda(fn, { name: 'double' }), and " +
           'the function again to loadModel(file, { layers: { double: fn } })',
       );
     },
-    parameters: () => [],
-    call,
-    // a copy keeps the getter
-    trace: call,
+    trace: (tensors, { graph, training }) =>
+      checkedResult(fn(given(tensors, inputs) as never, { training }), graph),
   });
 }
 
 /** Layers that a file may name besides those of the library: classes, and functions of lambda layers. */
 export type CustomLayers = Readonly<
-  Record<string, CustomLayerClass | ((x: Tensor, context: { readonly training: boolean }) => Tensor)>
+  Record<string, CustomLayerClass | ((x: never, context: LambdaContext) => Tensor)>
 >;
 
 /** Throws unless it is a record of classes and functions. */
@@ -269,7 +315,7 @@ export function customFromConfig(
   type: unknown,
   config: Readonly<Record<string, unknown>>,
   known: CustomLayers,
-): Layer | undefined {
+): AnyLayer | undefined {
   if (typeof type !== 'string') return undefined;
   if (type === 'lambda') {
     const { function: key, ...options } = config;
@@ -280,7 +326,7 @@ export function customFromConfig(
           `loadModel(file, { layers: { ${typeof key === 'string' ? key : 'name'}: fn } })`,
       );
     }
-    return lambda(fn as Parameters<typeof lambda>[0], options as LayerOptions);
+    return lambda(fn as Parameters<typeof lambda>[0], options as LambdaOptions<1>);
   }
   if (!Object.hasOwn(known, type)) return undefined;
   const entry = known[type];

@@ -141,9 +141,9 @@ function depthwiseLayer(
     type,
     name: layerName(options, type),
     config: written({ ...part.config, ...kernel.json }),
-    parameters: (shape, layer) =>
+    parameters: ([shape], layer) =>
       kernelsAndBias(kernel, [part.kernel(shape, layer)], lastOf(shape) * part.multiplier),
-    call: (x, { graph, parameters: [weights, bias] }) =>
+    trace: ([x], { graph, parameters: [weights, bias] }) =>
       biasAndActivation(graph, part.call(x, weights!, graph), bias, kernel),
   });
 }
@@ -163,14 +163,14 @@ function separableLayer(
     type,
     name: layerName(options, type),
     config: written({ filters, ...part.config, ...kernel.json }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       const first = { ...part.kernel(shape, layer), name: 'depthwiseKernel' };
       const inputs = lastOf(shape) * part.multiplier;
       const fans = { fanIn: inputs, fanOut: filters };
       const second = { name: 'pointwiseKernel', shape: [inputs, filters], ...fans };
       return kernelsAndBias(kernel, [first, second], filters);
     },
-    call(x, { graph, parameters: [depthwise, pointwise, bias] }) {
+    trace([x], { graph, parameters: [depthwise, pointwise, bias] }) {
       const apart = part.call(x, depthwise!, graph);
       const y = graph.add(matmulOps.matmul, [apart, pointwise!], { transposeA: false, transposeB: false });
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);

@@ -71,7 +71,7 @@ export function embedding(
         learningRateScale: 1,
       },
     ],
-    call(x, { graph, parameters: [table] }) {
+    trace([x], { graph, parameters: [table] }) {
       if (x.type !== 'i32') {
         throw new UsageError(
           `layer '${graph.layer}': embedding takes integers, but what the layer before it makes are not: ` +

@@ -5,7 +5,7 @@ import type { Regularizer } from './regularizers.ts';
 
 /** A trainable (or fixed) array of a layer. */
 export interface ParameterSpec extends Fans {
-  /** Within its layer: kernel, bias. */
+  /** Within its layer: kernel, bias; of a layer within it attention/kernel. */
   readonly name: string;
   readonly initializer: InitializerConfig;
   readonly regularizer?: Regularizer | undefined;
@@ -13,28 +13,6 @@ export interface ParameterSpec extends Fans {
   readonly trainable: boolean;
   /** Multiplies the learning rate. */
   readonly learningRateScale: number;
-}
-
-/** What a layer may use while it traces. */
-export interface CallContext {
-  readonly graph: Graph;
-  /** The layer's own parameters, in the order of `parameters`. */
-  readonly parameters: readonly Tensor[];
-  /** Training, or inference. */
-  readonly training: boolean;
-  /** A number of the layer's own, for its random numbers. */
-  readonly stream: number;
-  /** Of the input [batch, time, …]: which steps count, [batch, time], 1 or 0. */
-  readonly mask: Tensor | undefined;
-  /** Frozen layers keep their state, and normalize as for inference. */
-  readonly frozen: boolean;
-  /**
-   * While training: a parameter that is not trainable becomes `value`, of its shape, when the step has passed its
-   * checks. What the step itself reads is the old one.
-   */
-  update(parameter: Tensor, value: Tensor): void;
-  /** Only while a text generator traces: the new positions, their earlier keys and values are kept. */
-  readonly generation?: Generation | undefined;
 }
 
 /** Where a generator stands. */
@@ -45,56 +23,67 @@ export interface Generation {
   readonly capacity: number;
 }
 
-/** A layer: what it was made from, its parameters, and the operations it stands for. */
-export interface Layer {
+/** What the layers of a trace share. */
+export interface Tracing {
+  readonly graph: Graph;
+  /** Training, or inference. */
+  readonly training: boolean;
+  /** Only while a text generator traces: the new positions, their earlier keys and values are kept. */
+  readonly generation?: Generation | undefined;
+  /**
+   * While training: a parameter that is not trainable becomes `value`, of its shape, when the step has passed its
+   * checks. What the step itself reads is the old one.
+   */
+  update(parameter: Tensor, value: Tensor): void;
+  isFrozen(parameter: Tensor): boolean;
+  nextStream(): number;
+}
+
+/** What a layer may use while it traces. Masks lie in the graph, see masks.ts. */
+export interface CallContext extends Tracing {
+  /** The layer's own parameters, in the order of `parameters`. */
+  readonly parameters: readonly Tensor[];
+  /** A number of the layer's own, for its random numbers. */
+  readonly stream: number;
+  /** Frozen layers keep their state, and normalize as for inference. */
+  readonly frozen: boolean;
+  /** In `bidirectional`: the direction, whatever the layer's own is; each output of a sequence is at its time. */
+  readonly backwards?: boolean;
+}
+
+/** Something of each input: there is at least one. */
+export type Each<T> = readonly [T, ...T[]];
+
+/** How many inputs a layer takes. */
+export type InputCount = number | { readonly least: number; readonly most: number };
+
+/** It does with one, so that it may stand in a sequential model. */
+export type OneOrMore = 1 | { readonly least: 1; readonly most: number };
+
+/**
+ * A layer: what it was made from, its parameters, and the operations it stands for. Dense layers, merge layers, blocks of
+ * layers, layers of the user's own and models within models are all of this form.
+ */
+export interface Layer<Inputs extends InputCount = OneOrMore> {
   readonly type: string;
   /** JSON that makes the same layer again. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly name?: string | undefined;
-  /** The layer reads an input of the model, which takes integers from 0 to below this. */
-  readonly indices?: number;
-  /** The mask of its input is that of its result, too. */
-  readonly passesMask?: true;
-  /** `shape` without the batch; `name` for messages. */
-  parameters(shape: Shape, name: string): readonly ParameterSpec[];
-  call(x: Tensor, context: CallContext): Tensor;
-  /** What is called in place of `call`: a layer of the user's own prepares its weights here. */
-  trace?(x: Tensor, context: CallContext): Tensor;
-  /** A layer that may take more than one input, or has more than one result: instead of `call`. */
-  readonly many?: {
-    readonly mostInputs: number;
-    readonly results: number;
-    call(xs: readonly Tensor[], context: CallContext): readonly Tensor[];
-  };
-  /** A recurrent layer in either direction, for `bidirectional`; each output of a sequence at its time. */
-  directed?(x: Tensor, context: CallContext, backwards: boolean): Tensor;
+  /** Default: one. */
+  readonly inputs?: Inputs | undefined;
+  /** Its inputs are inputs of the model, which take integers from 0 to below this; a list has a limit for each, or none. */
+  readonly indices?: number | readonly (number | undefined)[] | undefined;
+  /** Steps of its (first) result count that do in all of its inputs with a mask. Otherwise `trace` may give it a mask. */
+  readonly passesMask?: true | undefined;
+  /** It takes no stream of random numbers. Each other layer takes one, whether it draws numbers or not. */
+  readonly streams?: 0 | undefined;
+  /** It knows `backwards`, so that `bidirectional` takes it. */
+  readonly directed?: true | undefined;
+  /** For inputs of `shapes`, without the batch; `name` is for messages. Here it refuses shapes too. Default: none. */
+  parameters?(shapes: Each<Shape>, name: string): readonly ParameterSpec[];
+  /** Adds its operations to the graph. Is called several times: for the shapes alone, for training, for predictions. */
+  trace(inputs: Each<Tensor>, context: CallContext): Tensor | readonly Tensor[];
 }
 
-/** What layers of several inputs have in common. */
-interface SeveralInputs {
-  readonly type: string;
-  /** JSON that makes the same layer again. */
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly name?: string | undefined;
-  /** How many inputs it takes; with 1 it may stand in a sequential model. */
-  readonly least: number;
-  readonly most: number;
-}
-
-/** A layer of several inputs. */
-export interface MergeLayer extends SeveralInputs {
-  /** Steps of its result count that do in all inputs with a mask. Otherwise `merge` may give its result a mask. */
-  readonly passesMask?: true;
-  /** `shapes` without the batch; `name` for messages. Default: none. */
-  parameters?(shapes: readonly Shape[], name: string): readonly ParameterSpec[];
-  merge(inputs: readonly Tensor[], graph: Graph, context: CallContext): Tensor;
-}
-
-/** Applies a layer within a block, `name` being its name there. */
-export type Use = (name: string, layer: Layer | MergeLayer, ...inputs: readonly Tensor[]) => Tensor;
-
-/** Layers that are one: their parameters are named `block/attention/kernel`. */
-export interface BlockLayer extends SeveralInputs {
-  /** Is traced several times: the same uses in the same order each time. */
-  body(inputs: readonly Tensor[], use: Use): Tensor;
-}
+/** Also one that needs several inputs. */
+export type AnyLayer = Layer<InputCount>;

@@ -1,4 +1,4 @@
-import { dimensions, integer, knownKeys, number, show } from '../checks.ts';
+import { dimensions, integer, knownKeys, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { matmulOps } from '../ops/matmul.ts';
@@ -10,43 +10,8 @@ import {
   activationConfig,
   applyActivation,
 } from './activations.ts';
-import {
-  adaptiveAveragePooling1d,
-  adaptiveAveragePooling2d,
-  adaptiveAveragePooling3d,
-  adaptiveMaxPooling1d,
-  adaptiveMaxPooling2d,
-  adaptiveMaxPooling3d,
-} from './adaptive.ts';
-import { type BidirectionalOptions, bidirectional } from './bidirectional.ts';
-import { conv1d, conv1dTranspose, conv2d, conv2dTranspose, conv3d } from './convolution.ts';
-import { type CustomLayers, customFromConfig, unknownLayer } from './custom.ts';
-import { depthwiseConv1d, depthwiseConv2d, separableConv1d, separableConv2d } from './depthwise.ts';
-import { embedding } from './embedding.ts';
 import { biasAndActivation, type KernelOptions, kernelConfig, kernelKeys, kernelsAndBias } from './kernel.ts';
-import type { Layer } from './layer.ts';
-import { masking } from './masking.ts';
-import {
-  alphaDropout,
-  gaussianDropout,
-  gaussianNoise,
-  spatialDropout1d,
-  spatialDropout2d,
-  spatialDropout3d,
-} from './noise.ts';
-import {
-  batchNormalization,
-  groupNormalization,
-  instanceNormalization,
-  layerNormalization,
-  rmsNormalization,
-} from './normalization.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
-import * as pooling from './pooling.ts';
-import { positionEmbedding, sinePositionEncoding } from './positions.ts';
-import { permute, prelu, repeatVector } from './rearrange.ts';
-import { gru, lstm, simpleRnn } from './recurrent.ts';
-import * as resizing from './resizing.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 
 export interface DenseOptions extends LayerOptions, KernelOptions {
@@ -82,7 +47,7 @@ export function dense(units: number, options: DenseOptions = {}): CallableLayer 
       kernelLearningRateScale: kernelScale,
       biasLearningRateScale: biasScale,
     }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       if (shape.length === 0) {
         throw new UsageError(
           `layer '${layer}': a row of its input is a single number, shape [batch]; dense needs [batch, inputs]: ` +
@@ -93,7 +58,7 @@ export function dense(units: number, options: DenseOptions = {}): CallableLayer 
       const sizes = { shape: [fanIn, units], fanIn, fanOut: units, learningRateScale: kernelScale };
       return kernelsAndBias(kernel, [sizes], units, biasScale);
     },
-    call(x, { graph, parameters: [weights, bias] }) {
+    trace([x], { graph, parameters: [weights, bias] }) {
       const y = graph.add(matmulOps.matmul, [x, weights!], { transposeA: false, transposeB: false });
       return biasAndActivation(graph, y as unknown as Tensor, bias, kernel);
     },
@@ -113,8 +78,7 @@ export function activation(kind: ActivationLike, options: LayerOptions = {}): Ca
     passesMask: true,
     name: layerName(options, 'activation'),
     config: { activation: config },
-    parameters: () => [],
-    call: (x, { graph }) => applyActivation(graph, x, config),
+    trace: ([x], { graph }) => applyActivation(graph, x, config),
   });
 }
 
@@ -132,8 +96,7 @@ export function dropout(rate: number, options: LayerOptions = {}): CallableLayer
     passesMask: true,
     name: layerName(options, 'dropout'),
     config: { rate },
-    parameters: () => [],
-    call: (x, { graph, training, stream }) =>
+    trace: ([x], { graph, training, stream }) =>
       training && rate > 0 ? graph.add(elementwiseOps.dropout, [x], { rate, stream }) : x,
   });
 }
@@ -145,8 +108,7 @@ export function flatten(options: LayerOptions = {}): CallableLayer {
     type: 'flatten',
     name: layerName(options, 'flatten'),
     config: {},
-    parameters: () => [],
-    call: (x, { graph }) => {
+    trace: ([x], { graph }) => {
       const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
       return x.shape.length === 2 ? x : graph.add(sourceOps.reshape, [x], { shape: [size] });
     },
@@ -166,8 +128,7 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): C
     type: 'reshape',
     name: layerName(options, 'reshape'),
     config: { shape: [...shape] },
-    parameters: () => [],
-    call: (x, { graph }) => {
+    trace: ([x], { graph }) => {
       const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
       const known = shape.reduce((a, d) => (d === -1 ? a : a * d), 1);
       const complete = shape.map((d) => (d === -1 ? size / known : d));
@@ -195,90 +156,6 @@ export function rescaling(scale: number, options: LayerOptions & { offset?: numb
     passesMask: true,
     name: layerName(options, 'rescaling'),
     config: { scale, offset },
-    parameters: () => [],
-    call: (x, { graph }) => graph.add(elementwiseOps.affine, [x], { scale, offset }),
+    trace: ([x], { graph }) => graph.add(elementwiseOps.affine, [x], { scale, offset }),
   });
-}
-
-type Config = Readonly<Record<string, unknown>>;
-
-/** Calls a layer function with the entries `names` of a config in front, and the others as its options. */
-function from(make: (...values: never[]) => Layer, ...names: readonly string[]): (config: Config) => Layer {
-  return (config) => {
-    const options = Object.fromEntries(Object.entries(config).filter(([key]) => !names.includes(key)));
-    return (make as (...values: unknown[]) => Layer)(...names.map((name) => config[name]), options);
-  };
-}
-
-/**
- * How each type of layer is made again from a file. Options are checked by the functions themselves;
- * test/layers/types.test.ts does not compile where one is missing. A function, so that a page that loads no model has only
- * the layers that it uses.
- */
-export const types = () =>
-  ({
-    dense: from(dense, 'units'),
-    activation: from(activation, 'activation'),
-    dropout: from(dropout, 'rate'),
-    flatten: from(flatten),
-    reshape: from(reshape, 'shape'),
-    rescaling: from(rescaling, 'scale'),
-    conv1d: from(conv1d, 'filters', 'kernelSize'),
-    conv2d: from(conv2d, 'filters', 'kernelSize'),
-    conv3d: from(conv3d, 'filters', 'kernelSize'),
-    conv1dTranspose: from(conv1dTranspose, 'filters', 'kernelSize'),
-    conv2dTranspose: from(conv2dTranspose, 'filters', 'kernelSize'),
-    ...pooling,
-    lstm: from(lstm, 'units'),
-    gru: from(gru, 'units'),
-    simpleRnn: from(simpleRnn, 'units'),
-    layerNormalization: from(layerNormalization),
-    rmsNormalization: from(rmsNormalization),
-    batchNormalization: from(batchNormalization),
-    groupNormalization: from(groupNormalization),
-    instanceNormalization: from(instanceNormalization),
-    embedding: from(embedding, 'inputDim', 'outputDim'),
-    depthwiseConv1d: from(depthwiseConv1d, 'kernelSize'),
-    depthwiseConv2d: from(depthwiseConv2d, 'kernelSize'),
-    separableConv1d: from(separableConv1d, 'filters', 'kernelSize'),
-    separableConv2d: from(separableConv2d, 'filters', 'kernelSize'),
-    ...resizing,
-    adaptiveAveragePooling1d: from(adaptiveAveragePooling1d, 'outputSize'),
-    adaptiveAveragePooling2d: from(adaptiveAveragePooling2d, 'outputSize'),
-    adaptiveAveragePooling3d: from(adaptiveAveragePooling3d, 'outputSize'),
-    adaptiveMaxPooling1d: from(adaptiveMaxPooling1d, 'outputSize'),
-    adaptiveMaxPooling2d: from(adaptiveMaxPooling2d, 'outputSize'),
-    adaptiveMaxPooling3d: from(adaptiveMaxPooling3d, 'outputSize'),
-    masking: from(masking, 'maskValue'),
-    positionEmbedding: from(positionEmbedding),
-    sinePositionEncoding: from(sinePositionEncoding),
-    permute: from(permute, 'dims'),
-    repeatVector: from(repeatVector, 'n'),
-    prelu: from(prelu),
-    bidirectional: ({ layer, ...options }: Config) =>
-      bidirectional(layerFromConfig(layer), options as BidirectionalOptions),
-    spatialDropout1d: from(spatialDropout1d, 'rate'),
-    spatialDropout2d: from(spatialDropout2d, 'rate'),
-    spatialDropout3d: from(spatialDropout3d, 'rate'),
-    gaussianNoise: from(gaussianNoise, 'stddev'),
-    gaussianDropout: from(gaussianDropout, 'rate'),
-    alphaDropout: from(alphaDropout, 'rate'),
-  }) satisfies { readonly [type: string]: (config: Config) => Layer };
-
-/** Makes a layer from `{ type, name, ...config }`. */
-export function layerFromConfig(value: unknown): Layer {
-  return loadedLayer(value, {});
-}
-
-/** The same, one of the library's or of `custom`. */
-export function loadedLayer(value: unknown, custom: CustomLayers): Layer {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UsageError(`a layer must be an object, got ${show(value)}`);
-  }
-  const { type, ...config } = value as Config;
-  const own = customFromConfig(type, config, custom);
-  if (own) return own;
-  const table: { readonly [type: string]: (config: Config) => Layer } = types();
-  if (typeof type !== 'string' || !Object.hasOwn(table, type)) throw unknownLayer(type, Object.keys(table));
-  return table[type]!(config);
 }

@@ -19,13 +19,13 @@ export function masking(maskValue = 0, options: LayerOptions = {}): CallableLaye
     type: 'masking',
     name: layerName(options, 'masking'),
     config: { maskValue },
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       if (shape.length === 2) return [];
       throw new UsageError(
         `layer '${layer}': masking needs [batch, time, features], got ${showShape([-1, ...shape])}`,
       );
     },
-    call(x, { graph }) {
+    trace([x], { graph }) {
       const mask = graph.add(maskOps.stepMask, [x], { value: maskValue }) as unknown as Tensor;
       const y = graph.add(mergeOps.scaleRows, [x, mask], {}) as unknown as Tensor;
       graph.masks.set(y, mask);

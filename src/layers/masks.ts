@@ -9,8 +9,8 @@ import type { Tensor } from '../ops/tensor.ts';
 
 /*
  * A mask says which time steps count: [batch, time], 1 where one does, 0 where it is left out. `masking` and `embedding`
- * make it; it lies in the graph beside the tensor that it belongs to (Graph.masks). Layers that work on each step alone
- * pass it on (`passesMask`), others drop it, as in Keras; a layer that uses it finds it in its context.
+ * make it; it lies in the graph beside the tensor that it belongs to (Graph.masks), where a layer that uses it finds it.
+ * Layers that work on each step alone pass it on (`passesMask`), others drop it, as in Keras, or give their result another.
  */
 
 /** The mask of what is made of several tensors: steps that count in all of those that have a mask. */

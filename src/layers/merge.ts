@@ -6,12 +6,12 @@ import { arithmeticOps } from '../ops/arithmetic.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
 import { sameShape, showShape, type Tensor } from '../ops/tensor.ts';
-import type { MergeLayer } from './layer.ts';
 import { chainMasks, joinMasks } from './masks.ts';
 import { type LayerOptions, layerName } from './options.ts';
-import { type CallableMerge, callableMerge } from './symbolic.ts';
+import { type CallableMerge, callable } from './symbolic.ts';
 
-const MANY = Number.MAX_SAFE_INTEGER;
+/** Two or more. */
+const SEVERAL = { least: 2, most: Infinity };
 
 type Step = (graph: Graph, a: Tensor, b: Tensor) => Tensor;
 
@@ -25,15 +25,15 @@ function fold(
   finish = (_: Graph, y: Tensor, __: number): Tensor => y,
 ): CallableMerge {
   knownKeys(options, ['name'], type);
-  return callableMerge({
+  return callable({
     type,
     name: layerName(options, type),
     config: {},
-    least: 2,
-    most: MANY,
+    inputs: SEVERAL,
+    streams: 0,
     passesMask: true,
-    merge: (inputs, graph) => {
-      const [head, ...rest] = inputs as [Tensor, ...Tensor[]];
+    trace: (inputs, { graph }) => {
+      const [head, ...rest] = inputs;
       for (const { shape } of rest) {
         if (sameShape(shape, head.shape)) continue;
         throw new UsageError(
@@ -85,13 +85,13 @@ export interface ConcatenateOptions extends LayerOptions {
 export function concatenate(options: ConcatenateOptions = {}): CallableMerge {
   knownKeys(options, ['name', 'axis'], 'concatenate');
   const axis = integer(options.axis ?? -1, 'concatenate: axis', -16, 16);
-  return callableMerge({
+  return callable({
     type: 'concatenate',
     name: layerName(options, 'concatenate'),
     config: { axis },
-    least: 2,
-    most: MANY,
-    merge: (inputs, graph) => {
+    inputs: SEVERAL,
+    streams: 0,
+    trace: (inputs, { graph }) => {
       const along = axis < 0 ? axis + inputs[0]!.shape.length : axis;
       const y: Tensor = graph.add(mergeOps.concatenate, inputs, { axis: along });
       const mask = along === 1 ? chainMasks(graph, inputs) : joinMasks(graph, inputs);
@@ -104,13 +104,13 @@ export function concatenate(options: ConcatenateOptions = {}): CallableMerge {
 /** The dot product of two inputs over their last axis: a, b [batch, …, n], y [batch, …, 1]. */
 export function dot(options: LayerOptions = {}): CallableMerge {
   knownKeys(options, ['name'], 'dot');
-  return callableMerge({
+  return callable({
     type: 'dot',
     name: layerName(options, 'dot'),
     config: {},
-    least: 2,
-    most: 2,
-    merge: (inputs, graph) => {
+    inputs: 2,
+    streams: 0,
+    trace: (inputs, { graph }) => {
       if (inputs[0]!.shape.length < 2) {
         throw new UsageError(
           `layer '${graph.layer}': dot needs [batch, …, n], got ${showShape(inputs[0]!.shape)}`,
@@ -120,13 +120,3 @@ export function dot(options: LayerOptions = {}): CallableMerge {
     },
   });
 }
-
-/** How each type of merge layer is made again from a file. */
-export const mergeTypes: { readonly [type: string]: (config: object) => MergeLayer } = {
-  add,
-  multiply,
-  average,
-  maximum,
-  concatenate,
-  dot,
-};

@@ -22,14 +22,14 @@ function dropoutLayer(
     name: layerName(options, type),
     config: { rate },
     passesMask: true,
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       if (dimensions === undefined || shape.length === dimensions) return [];
       const wanted = ['time', 'height, width', 'depth, height, width'][dimensions - 2];
       throw new UsageError(
         `layer '${layer}': ${type} needs [batch, ${wanted}, channels], got ${showShape([BATCH, ...shape])}`,
       );
     },
-    call: (x, { graph, training, stream }) =>
+    trace: ([x], { graph, training, stream }) =>
       training && rate > 0 ? graph.add(elementwiseOps.dropout, [x], { rate, stream, ...kind }) : x,
   });
 }
@@ -76,8 +76,7 @@ function gaussian(
     name: layerName(options, type),
     config,
     passesMask: true,
-    parameters: () => [],
-    call: (x, { graph, training, stream }) =>
+    trace: ([x], { graph, training, stream }) =>
       training && deviation > 0 ? graph.add(noiseOps.noise, [x], { deviation, product, stream }) : x,
   });
 }

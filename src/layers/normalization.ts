@@ -115,8 +115,8 @@ export function layerNormalization(options: NormalizationOptions = {}): Callable
     passesMask: true,
     name,
     config: written(config),
-    parameters,
-    call: (x, context) => apply(x, context, FEATURES, 'centered'),
+    parameters: ([shape], layer) => parameters(shape, layer),
+    trace: ([x], context) => apply(x, context, FEATURES, 'centered'),
   });
 }
 
@@ -133,8 +133,8 @@ export function rmsNormalization(options: RmsNormalizationOptions = {}): Callabl
     passesMask: true,
     name,
     config: written(config),
-    parameters,
-    call: (x, context) => apply(x, context, FEATURES, 'rms'),
+    parameters: ([shape], layer) => parameters(shape, layer),
+    trace: ([x], context) => apply(x, context, FEATURES, 'rms'),
   });
 }
 
@@ -158,7 +158,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
     passesMask: true,
     name,
     config: written({ momentum, ...config }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       const own = parameters(shape, layer);
       const state = (name: string, initializer: InitializerLike): ParameterSpec => ({
         ...vector(lastOf(shape)),
@@ -168,7 +168,7 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
       });
       return [...own, state('movingMean', 'zeros'), state('movingVariance', 'ones')];
     },
-    call(x, context) {
+    trace([x], context) {
       const { graph, training } = context;
       const [mean, variance] = context.parameters.slice(-2) as [Tensor, Tensor];
       if (!training || !trainable || context.frozen) {
@@ -210,7 +210,7 @@ export function groupNormalization(options: GroupNormalizationOptions = {}): Cal
     passesMask: true,
     name,
     config: written({ groups, ...config }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       const own = parameters(shape, layer);
       const channels = lastOf(shape);
       if (channels % groups !== 0) {
@@ -220,7 +220,7 @@ export function groupNormalization(options: GroupNormalizationOptions = {}): Cal
       }
       return own;
     },
-    call: (x, context) =>
+    trace: ([x], context) =>
       apply(x, context, { over: 'positions', groupSize: lastOf(x.shape) / groups }, 'centered'),
   });
 }
@@ -240,7 +240,7 @@ export function instanceNormalization(options: NormalizationOptions = {}): Calla
     passesMask: true,
     name,
     config: written(config),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       if (shape.length < 2) {
         throw new UsageError(
           `layer '${layer}': its input ${showShape([-1, ...shape])} has one number in each channel; ` +
@@ -249,6 +249,6 @@ export function instanceNormalization(options: NormalizationOptions = {}): Calla
       }
       return parameters(shape, layer);
     },
-    call: (x, context) => apply(x, context, { over: 'positions', groupSize: 1 }, 'centered'),
+    trace: ([x], context) => apply(x, context, { over: 'positions', groupSize: 1 }, 'centered'),
   });
 }

@@ -42,11 +42,11 @@ function poolingLayer(
     type,
     name,
     config: { poolSize, strides, padding },
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       return [];
     },
-    call: (x, { graph }) => {
+    trace: ([x], { graph }) => {
       const where = windows(x.shape, poolSize, strides, ones, padding, graph.layer);
       const pool = (of: Tensor) => graph.add(poolingOps.pool, [of], { ...where, mean }) as unknown as Tensor;
       // max(relu(z)) = relu(max(z)): a quarter of the work of relu, whose gradient then fuses with the product above
@@ -94,11 +94,12 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
     type,
     name: layerName(options, type),
     config: {},
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       return [];
     },
-    call(image, { graph, mask }) {
+    trace([image], { graph }) {
+      const mask = graph.masks.get(image);
       const x = mask && dimensions === 1 && mean ? averageOfMasked(graph, image, mask) : image;
       const size: Shape = x.shape.slice(1, -1);
       const ones = size.map(() => 1);

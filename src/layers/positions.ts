@@ -55,7 +55,7 @@ export function positionEmbedding(options: PositionEmbeddingOptions = {}): Calla
     passesMask: true,
     name: layerName(options, what),
     config: written({ embeddingsInitializer, trainable }),
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       const [positions, channels] = sequenceShape(shape, layer, what);
       return [
         {
@@ -68,7 +68,7 @@ export function positionEmbedding(options: PositionEmbeddingOptions = {}): Calla
         },
       ];
     },
-    call: (x, { graph, parameters: [table], generation }) => addPositions(graph, x, table!, generation),
+    trace: ([x], { graph, parameters: [table], generation }) => addPositions(graph, x, table!, generation),
   });
 }
 
@@ -85,11 +85,11 @@ export function sinePositionEncoding(options: LayerOptions = {}): CallableLayer 
     passesMask: true,
     name: layerName(options, what),
     config: {},
-    parameters: (shape, layer) => {
+    parameters: ([shape], layer) => {
       sequenceShape(shape, layer, what);
       return [];
     },
-    call(x, { graph, generation }) {
+    trace([x], { graph, generation }) {
       const channels = x.shape[2]!;
       const positions = generation?.capacity ?? x.shape[1]!;
       const values = Float32Array.from({ length: positions * channels }, (_, i) => {

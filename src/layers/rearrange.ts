@@ -25,8 +25,7 @@ export function permute(dims: readonly number[], options: LayerOptions = {}): Ca
     type: 'permute',
     name: layerName(options, 'permute'),
     config: { dims: [...dims] },
-    parameters: () => [],
-    call: (x, { graph }) => {
+    trace: ([x], { graph }) => {
       if (x.shape.length !== count + 1) {
         throw new UsageError(
           `layer '${graph.layer}': permute([${dims.join(', ')}]) takes ${count} axes besides the batch, got ${showShape(x.shape)}`,
@@ -49,8 +48,7 @@ export function repeatVector(n: number, options: LayerOptions = {}): CallableLay
     type: 'repeatVector',
     name: layerName(options, 'repeatVector'),
     config: { n },
-    parameters: () => [],
-    call: (x, { graph }) => {
+    trace: ([x], { graph }) => {
       if (x.shape.length !== 2) {
         throw new UsageError(
           `layer '${graph.layer}': repeatVector takes [batch, features], got ${showShape(x.shape)}`,
@@ -101,7 +99,7 @@ export function prelu(options: PreluOptions = {}): CallableLayer {
     passesMask: true,
     name: layerName(options, what),
     config: written({ sharedAxes: [...sharedAxes], alphaInitializer, alphaRegularizer, trainable }),
-    parameters: (row, layer) => {
+    parameters: ([row], layer) => {
       const beyond = sharedAxes.find((axis) => axis > row.length);
       if (beyond !== undefined) {
         throw new UsageError(
@@ -123,6 +121,6 @@ export function prelu(options: PreluOptions = {}): CallableLayer {
         },
       ];
     },
-    call: (x, { parameters: [alpha] }) => sub(relu(x), mul(alpha!, relu(neg(x)))),
+    trace: ([x], { parameters: [alpha] }) => sub(relu(x), mul(alpha!, relu(neg(x)))),
   });
 }

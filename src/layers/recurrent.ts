@@ -16,7 +16,7 @@ import {
   recurrentActivation,
 } from './activations.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
-import type { CallContext, Layer, ParameterSpec } from './layer.ts';
+import type { CallContext, Each, Layer, ParameterSpec } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
@@ -243,7 +243,7 @@ function recurrent<Results extends SymbolicTensor[]>(
   const recurrentRegularizer = penalty('recurrentRegularizer');
   const biasRegularizer = penalty('biasRegularizer');
   const columns = CELLS[cell].gates * units;
-  const layer: Layer = {
+  const layer = {
     type,
     name,
     config: written({
@@ -265,7 +265,10 @@ function recurrent<Results extends SymbolicTensor[]>(
       trainable,
       ...kind.config,
     }),
-    parameters(shape, layer) {
+    // the states before the first step, too: joinStates counts them
+    inputs: { least: 1, most: Infinity },
+    directed: true,
+    parameters([shape], layer) {
       const [time, features] = shape;
       if (shape.length !== 2 || time === undefined || features === undefined) {
         throw new UsageError(
@@ -310,27 +313,20 @@ function recurrent<Results extends SymbolicTensor[]>(
           : []),
       ];
     },
-    call: (x, context) => trace([x], context, goBackwards, goBackwards)[0]!,
-    many: {
-      mostInputs: 1 + CELLS[cell].states,
-      results: returnState ? 1 + CELLS[cell].states : 1,
-      call: (xs, context) => trace(xs, context, goBackwards, goBackwards),
-    },
-    directed: (x, context, backwards) => trace([x], context, backwards, false)[0]!,
-  };
+    trace,
+  } satisfies Layer;
 
   function trace(
-    [input, ...initial]: readonly Tensor[],
-    context: CallContext,
-    backwards: boolean,
-    reversed: boolean,
-  ): readonly Tensor[] {
-    const { graph, mask, training, stream, parameters } = context;
+    [input, ...initial]: Each<Tensor>,
+    { graph, training, stream, parameters, backwards }: CallContext,
+  ): Each<Tensor> {
+    const reversed = backwards === undefined && goBackwards;
+    const mask = graph.masks.get(input);
     const [kernel, recurrentKernel, bias] = parameters as [Tensor, Tensor, Tensor?];
     const x: Tensor =
       training && dropout > 0
-        ? graph.add(elementwiseOps.dropout, [input!], { rate: dropout, stream, shared: true })
-        : input!;
+        ? graph.add(elementwiseOps.dropout, [input], { rate: dropout, stream, shared: true })
+        : input;
     let z: Tensor = graph.add(matmulOps.matmul, [x, kernel], { transposeA: false, transposeB: false });
     const inside = bias && cell === Cell.Gru;
     if (bias && !inside) z = graph.add(elementwiseOps.biasAdd, [z, bias], {});
@@ -345,12 +341,12 @@ function recurrent<Results extends SymbolicTensor[]>(
       [z, recurrentKernel, ...Object.values(extras)],
       {
         ...attributes,
-        ...{ sequences: returnSequences, backwards, reversed, final: returnState },
+        ...{ sequences: returnSequences, backwards: backwards ?? goBackwards, reversed, final: returnState },
         extras: Object.keys(extras) as RecurrentExtra[],
       },
     );
-    const results = returnState ? splitStates(graph, result, z.shape[1]!) : [result];
-    if (mask && returnSequences && !reversed) graph.masks.set(results[0]!, mask);
+    const results: Each<Tensor> = returnState ? splitStates(graph, result, z.shape[1]!) : [result];
+    if (mask && returnSequences && !reversed) graph.masks.set(results[0], mask);
     return results;
   }
 
@@ -379,7 +375,7 @@ function recurrent<Results extends SymbolicTensor[]>(
   }
 
   /** y and the states, which lie behind it. */
-  function splitStates(graph: Graph, result: Tensor, time: number): readonly Tensor[] {
+  function splitStates(graph: Graph, result: Tensor, time: number): Each<Tensor> {
     const outputs = (returnSequences ? time : 1) * units;
     const y: Tensor = graph.add(mergeOps.slice, [result], { axis: 1, from: 0, size: outputs });
     const states = Array.from(

@@ -62,11 +62,11 @@ function padLayer(
     type,
     name: layerName(options, type),
     config: { [option]: sides },
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], sides.length, layer, type);
       return [];
     },
-    call(x, { graph }) {
+    trace([x], { graph }) {
       const image = x.shape.slice(1, -1);
       const grid = image.map((d, i) => d + sign * (sides[i]![0]! + sides[i]![1]!));
       if (grid.some((d) => d < 1)) {
@@ -142,11 +142,11 @@ function upSampling(type: string, dimensions: number, options: UpSampling2dOptio
     type,
     name: layerName(options, type),
     config: planar ? { size, interpolation } : { size },
-    parameters(shape, layer) {
+    parameters([shape], layer) {
       checkImage([-1, ...shape], dimensions, layer, type);
       return [];
     },
-    call(x, { graph }) {
+    trace([x], { graph }) {
       const image = x.shape.slice(1, -1);
       const grid = image.map((d, i) => d * size[i]!);
       const linear = interpolation === 'bilinear';

@@ -2,12 +2,12 @@ import { flag, integer, knownKeys, number } from '../checks.ts';
 import { lastOf, type Tensor } from '../ops/tensor.ts';
 import { type ActivationLike, activationConfig } from './activations.ts';
 import { ATTENTION_KEYS, type AttentionOptions, attentionOptions, multiHeadAttention } from './attention.ts';
-import type { Use } from './layer.ts';
+import { block, type Use } from './block.ts';
 import { dense, dropout } from './layers.ts';
 import { add } from './merge.ts';
 import { layerNormalization } from './normalization.ts';
 import { layerName, written } from './options.ts';
-import { type Applicable, type CallableBlock, callableMany } from './symbolic.ts';
+import { type CallableMany, callable } from './symbolic.ts';
 
 export interface TransformerOptions extends AttentionOptions {
   /** Units of the hidden layer. Default: four times the channels. */
@@ -29,7 +29,7 @@ const keys = [...ATTENTION_KEYS, 'intermediateDim', 'activation', 'normalizeFirs
  * each residual adds.
  * @throws UsageError on an unknown name or an option out of range; on inputs that do not fit, when it is applied.
  */
-export function transformerEncoder(options: TransformerOptions): CallableBlock {
+export function transformerEncoder(options: TransformerOptions): CallableMany {
   return transformer('transformerEncoder', options, false);
 }
 
@@ -39,11 +39,11 @@ export function transformerEncoder(options: TransformerOptions): CallableBlock {
  * generates text. With `mask: true` a mask [batch, keys] of the memory, or else of x, comes last.
  * @throws UsageError on an unknown name or an option out of range; on inputs that do not fit, when it is applied.
  */
-export function transformerDecoder(options: TransformerOptions): CallableBlock {
+export function transformerDecoder(options: TransformerOptions): CallableMany {
   return transformer('transformerDecoder', options, true);
 }
 
-function transformer(type: string, options: TransformerOptions, decoder: boolean): CallableBlock {
+function transformer(type: string, options: TransformerOptions, decoder: boolean): CallableMany {
   knownKeys(options, keys, type);
   const { dropout: rate, mask, ...attention } = attentionOptions(options, type);
   const intermediateDim =
@@ -63,46 +63,38 @@ function transformer(type: string, options: TransformerOptions, decoder: boolean
     return normalizeFirst ? sum : normalize(sum);
   };
 
-  return callableMany({
+  const fields = {
     type,
     name: layerName(options, type),
     config: written({
       ...{ ...attention, dropout: rate, mask },
       ...{ intermediateDim, activation, normalizeFirst, epsilon },
     }),
-    least: 1,
-    most: 1 + Number(mask) + Number(decoder),
-
-    body(inputs, use) {
-      const masks = mask ? inputs.slice(-1) : [];
-      const [x, memory] = inputs.slice(0, inputs.length - masks.length) as [Tensor, Tensor?];
-      const own = { ...attention, causal: decoder, dropout: rate, mask: mask && !memory };
-      let y = residual(use, 'attention', x, (z) =>
-        use('attention', multiHeadAttention(defined(own)), z, ...(memory ? [] : masks)),
+    inputs: { least: 1, most: 1 + Number(mask) + Number(decoder) },
+  } as const;
+  const layer = block(fields, (inputs, use) => {
+    const masks = mask ? inputs.slice(-1) : [];
+    const [x, memory] = inputs.slice(0, inputs.length - masks.length) as [Tensor, Tensor?];
+    const own = { ...attention, causal: decoder, dropout: rate, mask: mask && !memory };
+    let y = residual(use, 'attention', x, (z) =>
+      use('attention', multiHeadAttention(defined(own)), z, ...(memory ? [] : masks)),
+    );
+    if (memory) {
+      const cross = { numHeads, numKeyValueHeads, keyDim, dropout: rate, mask };
+      y = residual(use, 'crossAttention', y, (z) =>
+        use('crossAttention', multiHeadAttention(defined(cross)), z, memory, ...masks),
       );
-      if (memory) {
-        const cross = { numHeads, numKeyValueHeads, keyDim, dropout: rate, mask };
-        y = residual(use, 'crossAttention', y, (z) =>
-          use('crossAttention', multiHeadAttention(defined(cross)), z, memory, ...masks),
-        );
-      }
-      const channels = lastOf(x.shape);
-      return residual(use, 'dense', y, (z) => {
-        const hidden = use('denseIntermediate', dense(intermediateDim ?? 4 * channels, { activation }), z);
-        return use('denseOutput', dense(channels), hidden);
-      });
-    },
+    }
+    const channels = lastOf(x.shape);
+    return residual(use, 'dense', y, (z) => {
+      const hidden = use('denseIntermediate', dense(intermediateDim ?? 4 * channels, { activation }), z);
+      return use('denseOutput', dense(channels), hidden);
+    });
   });
+  return callable(layer);
 }
 
 /** Options without the one that may be undefined. */
 function defined<T extends { keyDim: number | undefined }>({ keyDim, ...rest }: T) {
   return keyDim === undefined ? rest : { ...rest, keyDim };
 }
-
-/** How each type of layer here is made again from a file; options are checked by the functions themselves. */
-export const attentionTypes: { readonly [type: string]: (config: object) => Applicable } = {
-  multiHeadAttention: (config) => multiHeadAttention(config as AttentionOptions),
-  transformerEncoder: (config) => transformerEncoder(config as TransformerOptions),
-  transformerDecoder: (config) => transformerDecoder(config as TransformerOptions),
-};

@@ -1,4 +1,4 @@
-import { isSubModel, type SymbolicTensor } from '../layers/symbolic.ts';
+import type { SymbolicTensor } from '../layers/symbolic.ts';
 import type { Architecture, NamedLayer } from './architecture.ts';
 
 type Config = Readonly<Record<string, unknown>>;
@@ -34,7 +34,6 @@ export function architectureConfig(architecture: Architecture): Config {
 }
 
 function layerConfig({ name, layer }: NamedLayer): Config {
-  const own = isSubModel(layer) ? layer.toConfig() : layer.config;
   // the name second, whether a sub-model had one of its own or not: the same bytes when it is written again
-  return Object.assign({ type: layer.type, name }, own, { name });
+  return Object.assign({ type: layer.type, name }, layer.config, { name });
 }

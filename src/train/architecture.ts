@@ -1,17 +1,9 @@
 import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import {
-  type Applicable,
-  type Application,
-  callLayer,
-  indicesOf,
-  isSubModel,
-  type OwnedSpec,
-  type SymbolicTensor,
-  specsOf,
-  type Tracing,
-} from '../layers/symbolic.ts';
-import { type Shape, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
+import type { AnyLayer, ParameterSpec, Tracing } from '../layers/layer.ts';
+import { type Application, callLayer, indicesOf, type SymbolicTensor, specsOf } from '../layers/symbolic.ts';
+import { type Shape, sameShape, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
+import { isModelLayer, type ModelLayer } from './model-layer.ts';
 
 /** An input or an output of a model. */
 export interface Port {
@@ -34,7 +26,7 @@ export interface Ports {
 /** A layer of a model; a shared one is there once. */
 export interface NamedLayer {
   readonly name: string;
-  readonly layer: Applicable;
+  readonly layer: AnyLayer;
   /** Of its (first) output, with the batch. */
   readonly shape: Shape;
   readonly parameters: number;
@@ -43,7 +35,7 @@ export interface NamedLayer {
 interface Member extends NamedLayer {
   /** Its specs among those of the model. */
   readonly first: number;
-  readonly specs: readonly OwnedSpec[];
+  readonly specs: readonly ParameterSpec[];
 }
 
 /** What a WebAssembly memory of 4 GiB can hold. */
@@ -58,8 +50,9 @@ export class Architecture {
   /** In the order in which they were made: each after those that it reads. */
   readonly applications: readonly Application[];
   readonly layers: readonly NamedLayer[];
-  readonly specs: readonly OwnedSpec[];
-  readonly #members = new Map<Applicable, Member>();
+  /** With the names of their layers: dense/kernel. */
+  readonly specs: readonly ParameterSpec[];
+  readonly #members = new Map<AnyLayer, Member>();
 
   constructor(
     readonly what: 'sequential' | 'model',
@@ -72,27 +65,23 @@ export class Architecture {
       inputs.list.map(({ tensor }) => tensor),
       outputs.list.map(({ tensor }) => tensor),
     );
-    const inner = new Set<Applicable>();
+    const inner = new Set<object>();
     const names = uniqueNames([...new Set(this.applications.map(({ layer }) => layer))], what);
-    const specs: OwnedSpec[] = [];
+    const specs: ParameterSpec[] = [];
     let total = 0;
     for (const application of this.applications) {
       const { layer, shapes } = application;
       const name = names.get(layer)!;
-      const own = specsOf(
-        layer,
-        application.inputs.map(({ shape }) => shape),
-        name,
-      );
+      const own = specsOf(layer, application.inputs, name);
       const before = this.#members.get(layer);
       if (before) checkShared(before, own);
       else {
         checkContained(layer, name, inner);
-        const parameters = own.reduce((sum, { spec }) => sum + sizeOf(spec.shape, 1), 0);
+        const parameters = own.reduce((sum, { shape }) => sum + sizeOf(shape, 1), 0);
         total += parameters;
         const member = { name, layer, shape: shapes[0]!, parameters, first: specs.length, specs: own };
         this.#members.set(layer, member);
-        specs.push(...own);
+        specs.push(...own.map((spec) => ({ ...spec, name: `${name}/${spec.name}` })));
       }
       if (Math.max(total, ...shapes.map((shape) => sizeOf(shape, 1))) > MAX_FLOATS) {
         throw new UsageError(
@@ -143,20 +132,27 @@ export class Architecture {
   }
 
   /** Sub-models, with the place of the first of their parameters. */
-  subModels(): readonly { readonly layer: Applicable; readonly first: number }[] {
-    return [...this.#members.values()].filter(({ layer }) => isSubModel(layer));
+  subModels(): readonly { readonly layer: ModelLayer; readonly first: number }[] {
+    return [...this.#members.values()].flatMap(({ layer, first }) =>
+      isModelLayer(layer) ? [{ layer, first }] : [],
+    );
   }
 
   /** Traces all layers; `prefix` goes before their names. */
-  call(xs: readonly Tensor[], tracing: Tracing, prefix: string): readonly Tensor[] {
+  trace(
+    xs: readonly Tensor[],
+    parameters: readonly Tensor[],
+    tracing: Tracing,
+    prefix: string,
+  ): readonly Tensor[] {
     const results = new Map<Application | object, readonly Tensor[]>();
     for (const [i, { tensor }] of this.inputs.entries()) results.set(tensor.source, [xs[i]!]);
     const of = ({ source, index }: SymbolicTensor): Tensor => results.get(source)![index]!;
     for (const application of this.applications) {
-      const { name, first, specs } = this.#members.get(application.layer)!;
-      const parameters = tracing.parameters.slice(first, first + specs.length);
-      const own = { ...tracing, parameters };
-      results.set(application, callLayer(application.layer, application.inputs.map(of), own, prefix + name));
+      const { layer, inputs } = application;
+      const { name, first, specs } = this.#members.get(layer)!;
+      const own = parameters.slice(first, first + specs.length);
+      results.set(application, callLayer(layer, inputs.map(of), own, tracing, prefix + name));
     }
     return this.outputs.map(({ tensor }) => of(tensor));
   }
@@ -200,16 +196,16 @@ function reached(
 }
 
 /** A shared layer needs the same parameters wherever it is applied. */
-function checkShared({ name, specs }: Member, again: readonly OwnedSpec[]): void {
+function checkShared({ name, specs }: Member, again: readonly ParameterSpec[]): void {
   if (specs.length !== again.length) {
     throw new UsageError(
       `layer '${name}' is applied several times, so its inputs must fit the same weights: it has ${specs.length} for ` +
         `one and ${again.length} for another`,
     );
   }
-  specs.forEach(({ spec: { name: parameter, shape } }, i) => {
-    const other = again[i]!.spec.shape;
-    if (shape.length === other.length && shape.every((d, j) => d === other[j])) return;
+  specs.forEach(({ name: parameter, shape }, i) => {
+    const other = again[i]!.shape;
+    if (sameShape(shape, other)) return;
     throw new UsageError(
       `layer '${name}' is applied several times, so its inputs must fit the same weights: its ${parameter} is ` +
         `${showShape(shape)} for one and ${showShape(other)} for another`,
@@ -218,9 +214,9 @@ function checkShared({ name, specs }: Member, again: readonly OwnedSpec[]): void
 }
 
 /** A sub-model has its weights in one place of a model. */
-function checkContained(layer: Applicable, name: string, inner: Set<Applicable>): void {
-  if (!isSubModel(layer)) return;
-  for (const part of [layer, ...layer.subModels()]) {
+function checkContained(layer: AnyLayer, name: string, inner: Set<object>): void {
+  if (!isModelLayer(layer)) return;
+  for (const part of [layer.model, ...layer.model.subModels()]) {
     if (inner.has(part)) {
       throw new UsageError(
         `model: '${name}' contains a model that is part of this one already; apply that one directly instead`,
@@ -231,7 +227,7 @@ function checkContained(layer: Applicable, name: string, inner: Set<Applicable>)
 }
 
 /** Given names, and types numbered where there is none: dense, dense_1, … */
-function uniqueNames(layers: readonly Applicable[], what: string): ReadonlyMap<Applicable, string> {
+function uniqueNames(layers: readonly AnyLayer[], what: string): ReadonlyMap<AnyLayer, string> {
   const used = new Set<string>();
   for (const { name } of layers) {
     if (name === undefined) continue;

@@ -1,10 +1,9 @@
 import { dimensions, integer, named, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { CustomLayers } from '../layers/custom.ts';
-import { loadedLayer } from '../layers/layers.ts';
-import { mergeTypes } from '../layers/merge.ts';
-import { type Applicable, apply, inputNode, type SymbolicTensor } from '../layers/symbolic.ts';
-import { attentionTypes } from '../layers/transformer.ts';
+import type { AnyLayer } from '../layers/layer.ts';
+import { apply, inputNode, type SymbolicTensor } from '../layers/symbolic.ts';
+import { layerFromConfig } from '../layers/types.ts';
 import { Architecture, type PortForm } from './architecture.ts';
 import { Model } from './model.ts';
 import { modelSettings, sequentialModel } from './models.ts';
@@ -32,14 +31,10 @@ const makers: { readonly [type: string]: (config: Config, custom: CustomLayers) 
   model: graphModel,
 };
 
-function anyLayer(value: unknown, custom: CustomLayers): Applicable {
-  const { type, ...config } = object(value, 'a layer');
-  if (typeof type === 'string') {
-    if (Object.hasOwn(makers, type)) return modelFromConfig(value, custom);
-    if (Object.hasOwn(mergeTypes, type)) return mergeTypes[type]!(config);
-    if (Object.hasOwn(attentionTypes, type)) return attentionTypes[type]!(config);
-  }
-  return loadedLayer(value, custom);
+function anyLayer(value: unknown, custom: CustomLayers): AnyLayer {
+  const { type } = object(value, 'a layer');
+  if (typeof type === 'string' && Object.hasOwn(makers, type)) return modelFromConfig(value, custom).asLayer;
+  return layerFromConfig(value, custom);
 }
 
 function graphModel(config: Config, custom: CustomLayers): Model {
@@ -53,7 +48,7 @@ function graphModel(config: Config, custom: CustomLayers): Model {
     const { name, shape } = object(entry, 'an input');
     return { name: portName(name), tensor: inputNode(dimensions(shape, 'an input: shape'), portName(name)) };
   });
-  const layers = new Map<string, Applicable>();
+  const layers = new Map<string, AnyLayer>();
   for (const entry of list(config.layers, 'layers')) {
     const layer = anyLayer(entry, custom);
     if (layer.name === undefined) throw new UsageError('a layer of a graph has no name');

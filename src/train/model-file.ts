@@ -50,7 +50,7 @@ export function decodeModel(bytes: Uint8Array, custom: CustomLayers = {}): Model
     );
   }
   const model = build(json, metadataAt, custom);
-  const missing = new Map(model.layout.list.map((parameter) => [parameter.fullName, parameter]));
+  const missing = new Map(model.layout.list.map((parameter) => [parameter.name, parameter]));
   for (const { name, shape, at } of tensors) {
     const parameter = missing.get(name);
     if (!parameter) throw new ModelFormatError(`the model has no weight ${show(name)}`, at);

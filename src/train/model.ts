@@ -3,20 +3,14 @@ import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
-import type { Generation } from '../layers/layer.ts';
-import {
-  apply,
-  elementsBelow,
-  type OwnedSpec,
-  type SubModel,
-  type SymbolicTensor,
-  type Tracing,
-} from '../layers/symbolic.ts';
+import type { Generation, Tracing } from '../layers/layer.ts';
+import { apply, elementsBelow, type SymbolicTensor } from '../layers/symbolic.ts';
 import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import type { Architecture, NamedLayer, Port } from './architecture.ts';
 import { architectureConfig } from './architecture-config.ts';
+import { type ModelLayer, modelLayer } from './model-layer.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
 import { byPort, inForm } from './ports.ts';
 import { type ModelInput, type Prediction, Predictor } from './predictor.ts';
@@ -60,12 +54,14 @@ export const FORMAT_KEY = 'downhill';
 export const FORMAT_VERSION = 1;
 
 /** Layers from inputs to outputs, and their weights. Made by `sequential`, `model` and `loadModel`. */
-export class Model<Output = Prediction> implements SubModel {
+export class Model<Output = Prediction> {
   readonly name: string | undefined;
   readonly seed: number;
   readonly reproducible: boolean;
   readonly checkpoint: boolean;
   readonly layout: ParameterLayout;
+  /** As a layer of other models, the same one in all of them. */
+  readonly asLayer: ModelLayer;
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
@@ -83,10 +79,11 @@ export class Model<Output = Prediction> implements SubModel {
     this.checkpoint = settings.checkpoint;
     this.layout = new ParameterLayout(architecture.specs);
     const { list } = this.layout;
-    this.#parts = architecture.subModels().flatMap(({ layer, first }) => {
+    this.#parts = architecture.subModels().map(({ layer: { model }, first }) => {
       const offset = list[first]?.offset ?? 0;
-      return layer instanceof Model ? [{ model: layer as Model<unknown>, first, offset, seen: -1 }] : [];
+      return { model, first, offset, seen: -1 };
     });
+    this.asLayer = modelLayer(this);
   }
 
   get type(): string {
@@ -130,24 +127,23 @@ export class Model<Output = Prediction> implements SubModel {
         }),
     );
     const generation = fresh === undefined ? undefined : this.#generation(graph, fresh);
-    const parameters = this.layout.list.map((parameter, index) =>
-      graph.add(sourceOps.parameter, [], { index, shape: parameter.shape }, parameter.layer),
+    const parameters = this.layout.list.map(
+      ({ shape, layer }, index): Tensor => graph.add(sourceOps.parameter, [], { index, shape }, layer),
     );
     let streams = 0;
     const updates = new Map<number, Tensor>();
-    const index = new Map<Tensor, number>(parameters.map((tensor, i) => [tensor as unknown as Tensor, i]));
+    const index = new Map(parameters.map((tensor, i) => [tensor, i]));
     const frozen = this.frozenParameters();
     const tracing: Tracing = {
       graph,
-      parameters: parameters as unknown as readonly Tensor[],
       training,
       nextStream: () => streams++,
       isFrozen: (parameter) => frozen[index.get(parameter)!]!,
       update: (parameter, value) => updates.set(index.get(parameter)!, value),
       generation,
     };
-    const outputs = this.architecture.call(inputs, tracing, '');
-    return { graph, inputs, parameters: tracing.parameters, outputs, updates };
+    const outputs = this.architecture.trace(inputs, parameters, tracing, '');
+    return { graph, inputs, parameters, outputs, updates };
   }
 
   #generation(graph: Graph, fresh: number): Generation {
@@ -170,21 +166,15 @@ export class Model<Output = Prediction> implements SubModel {
     x: SymbolicTensor | readonly SymbolicTensor[] | Readonly<Record<string, SymbolicTensor>>,
   ): Applied<Output> {
     const what = `model '${this.name ?? this.type}'`;
-    const results = apply(this, byPort(this.inputs, this.architecture.inputForm, x, `${what}: inputs`));
+    const results = apply(
+      this.asLayer,
+      byPort(this.inputs, this.architecture.inputForm, x, `${what}: inputs`),
+    );
     return inForm(this.outputs, this.architecture.outputForm, results) as Applied<Output>;
   }
 
-  /** Within another model. */
-  specs(name: string): readonly OwnedSpec[] {
-    return this.architecture.specs.map(({ layer, spec }) => ({ layer: `${name}/${layer}`, spec }));
-  }
-
-  callOn(xs: readonly Tensor[], tracing: Tracing, name: string): readonly Tensor[] {
-    const call = () => this.architecture.call(xs, tracing, `${name}/`);
-    return this.checkpoint && tracing.training ? tracing.graph.checkpoint(call) : call();
-  }
-
-  subModels(): readonly SubModel[] {
+  /** Models within this one. */
+  subModels(): readonly Model<unknown>[] {
     return this.#parts.flatMap(({ model }) => [model, ...model.subModels()]);
   }
 

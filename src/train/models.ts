@@ -1,17 +1,11 @@
 import { dimensions, flag, integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import type { BlockLayer, Layer, MergeLayer } from '../layers/layer.ts';
+import type { AnyLayer } from '../layers/layer.ts';
 import { layerName } from '../layers/options.ts';
-import {
-  type Applicable,
-  apply,
-  type ChainLayer,
-  inputNode,
-  isSubModel,
-  SymbolicTensor,
-} from '../layers/symbolic.ts';
+import { apply, type ChainLayer, inputCount, inputNode, SymbolicTensor } from '../layers/symbolic.ts';
 import { Architecture, type Ports } from './architecture.ts';
 import { Model, type ModelSettings } from './model.ts';
+import { isModelLayer } from './model-layer.ts';
 import type { Prediction } from './predictor.ts';
 
 interface CommonOptions {
@@ -102,20 +96,26 @@ export function sequential(
 }
 
 /** The same from options that may hold anything. */
-export function sequentialModel(options: object, layers: readonly Applicable[]): Model {
+export function sequentialModel(options: object, layers: readonly (AnyLayer | Model<unknown>)[]): Model {
   knownKeys(options, ['inputShape', ...SETTINGS], 'sequential');
   const { inputShape, ...rest }: { inputShape?: unknown } = options;
   const first = inputNode(dimensions(inputShape, 'sequential: inputShape'), undefined);
   const settings = modelSettings(rest, 'sequential');
   checkLayers(layers);
-  const own = separate(layers);
+  const own = separate(layers.map((layer) => (layer instanceof Model ? layer.asLayer : layer)));
   const numbered = new Map<string, number>();
   let x = first;
-  for (const layer of own) {
+  for (const [i, layer] of own.entries()) {
     const count = numbered.get(layer.type) ?? 0;
     if (layer.name === undefined) numbered.set(layer.type, count + 1);
     const name = layer.name ?? (count === 0 ? layer.type : `${layer.type}_${count}`);
-    x = apply(layer, [x], name)[0]!;
+    const results = apply(layer, [x], name);
+    if (results.length > 1) {
+      throw new UsageError(
+        `${place(i, layers)} has several results, with returnState; make the model with model()`,
+      );
+    }
+    x = results[0]!;
   }
   const architecture = new Architecture(
     'sequential',
@@ -169,30 +169,30 @@ function ports(value: unknown, what: string): Ports {
 }
 
 /** A copy of a layer that is there already, so that each place has its own weights. */
-function separate(layers: readonly Applicable[]): readonly Applicable[] {
-  const seen = new Set<Applicable>();
+function separate(layers: readonly AnyLayer[]): readonly AnyLayer[] {
+  const seen = new Set<AnyLayer>();
   return layers.map((layer) => {
-    if (!seen.has(layer) || isSubModel(layer)) {
-      seen.add(layer);
-      return layer;
-    }
-    return copyOf(layer);
+    if (seen.has(layer) && !isModelLayer(layer)) return copyOf(layer);
+    seen.add(layer);
+    return layer;
   });
 }
 
-/** The same layer once more; one of the user's own may have state that only its own methods reach. */
-function copyOf(layer: Layer | MergeLayer | BlockLayer): Applicable {
-  if (!('trace' in layer && layer.trace)) return { ...layer };
-  const { type, name, indices, passesMask } = layer;
-  const copy: Layer = {
-    ...{ type, name, ...(indices === undefined ? {} : { indices }), ...(passesMask && { passesMask }) },
+/** The same layer once more; its methods are called on the first one, which may have state of its own. */
+function copyOf(layer: AnyLayer): AnyLayer {
+  const { type, name, inputs, indices, passesMask, streams, directed } = layer;
+  return {
+    ...{ type, name, inputs, indices, passesMask, streams, directed },
     get config() {
       return layer.config;
     },
-    parameters: (shape, name) => layer.parameters(shape, name),
-    call: (x, context) => layer.trace!(x, context),
+    parameters: (shapes, name) => layer.parameters?.(shapes, name) ?? [],
+    trace: (xs, context) => layer.trace(xs, context),
   };
-  return copy;
+}
+
+function place(i: number, layers: readonly unknown[]): string {
+  return `sequential: layer ${i + 1} of ${layers.length}`;
 }
 
 function checkLayers(layers: unknown): void {
@@ -202,24 +202,24 @@ function checkLayers(layers: unknown): void {
     );
   }
   layers.forEach((layer: unknown, i) => {
-    const place = `sequential: layer ${i + 1} of ${layers.length}`;
-    const isObject = (typeof layer === 'object' && layer !== null) || typeof layer === 'function';
-    if (isObject && 'least' in layer && layer.least === 1) return;
-    if (isObject && 'type' in layer && 'merge' in layer) {
-      throw new UsageError(
-        `${place}, ${show(layer.type)}, takes several inputs; make the model with model()`,
-      );
-    }
     if (layer instanceof Model) {
       const { inputs, outputs } = layer.architecture;
       if (inputs.length === 1 && outputs.length === 1) return;
-      throw new UsageError(`${place} is a model with several inputs or outputs; make the model with model()`);
+      throw new UsageError(
+        `${place(i, layers)} is a model with several inputs or outputs; make the model with model()`,
+      );
     }
-    if (isObject && 'many' in layer && (layer as Layer).many!.results > 1) {
-      throw new UsageError(`${place} has several results, with returnState; make the model with model()`);
+    const isObject = (typeof layer === 'object' && layer !== null) || typeof layer === 'function';
+    if (!isObject || !('trace' in layer)) {
+      const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';
+      throw new UsageError(
+        `${place(i, layers)} must be a layer such as dense(10), got ${show(layer)}${call}`,
+      );
     }
-    if (isObject && 'call' in layer && 'parameters' in layer) return;
-    const call = typeof layer === 'function' ? `; call it: ${layer.name}(…)` : '';
-    throw new UsageError(`${place} must be a layer such as dense(10), got ${show(layer)}${call}`);
+    if (inputCount(layer as AnyLayer).least === 1) return;
+    const { type } = layer as AnyLayer;
+    throw new UsageError(
+      `${place(i, layers)}, ${show(type)}, takes several inputs; make the model with model()`,
+    );
   });
 }

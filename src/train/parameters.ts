@@ -5,7 +5,8 @@ import type { ParameterSpec } from '../layers/layer.ts';
 /** A parameter with its place in the flat range that parameters, gradients and optimizer states share. */
 export interface Parameter extends ParameterSpec {
   /** layer/kernel */
-  readonly fullName: string;
+  readonly name: string;
+  /** The layer that it belongs to: what stands before the last slash. */
   readonly layer: string;
   /** In floats. */
   readonly offset: number;
@@ -30,11 +31,13 @@ export class ParameterLayout {
   /** Floats of the whole range, padding included. */
   readonly floats: number;
 
-  constructor(specs: readonly { layer: string; spec: ParameterSpec }[]) {
+  /** Of specs whose names have their layers in front. */
+  constructor(specs: readonly ParameterSpec[]) {
     let offset = 0;
-    this.list = specs.map(({ layer, spec }) => {
+    this.list = specs.map((spec) => {
       const count = spec.shape.reduce((a, b) => a * b, 1);
-      const parameter = { ...spec, layer, fullName: `${layer}/${spec.name}`, offset, count };
+      const layer = spec.name.slice(0, spec.name.lastIndexOf('/'));
+      const parameter = { ...spec, layer, offset, count };
       offset = Math.ceil((offset + count) / ALIGN) * ALIGN;
       return parameter;
     });
@@ -43,8 +46,8 @@ export class ParameterLayout {
 
   /** Copies of the weights in a flat range. */
   split(flat: Float32Array): WeightTensor[] {
-    return this.list.map(({ fullName, offset, count, shape }) => ({
-      name: fullName,
+    return this.list.map(({ name, offset, count, shape }) => ({
+      name,
       data: flat.slice(offset, offset + count),
       shape: [...shape],
     }));
@@ -57,7 +60,7 @@ export class ParameterLayout {
         `setWeights takes an array of { name, data, shape }, as getWeights() returns it, got ${show(tensors)}`,
       );
     }
-    const names = new Set(this.list.map(({ fullName }) => fullName));
+    const names = new Set(this.list.map(({ name }) => name));
     const byName = new Map<string, WeightTensor>();
     for (const tensor of tensors) {
       const name: unknown = tensor?.name;
@@ -72,17 +75,17 @@ export class ParameterLayout {
       if (byName.has(name)) throw new UsageError(`setWeights: weight '${name}' is given twice`);
       byName.set(name, tensor);
     }
-    for (const { fullName, shape, count } of this.list) {
-      const tensor = byName.get(fullName);
-      if (!tensor) throw new UsageError(`setWeights: weight '${fullName}' is missing`);
+    for (const { name, shape, count } of this.list) {
+      const tensor = byName.get(name);
+      if (!tensor) throw new UsageError(`setWeights: weight '${name}' is missing`);
       const same = tensor.shape.length === shape.length && tensor.shape.every((d, i) => d === shape[i]);
       if (!same || tensor.data.length !== count) {
         throw new UsageError(
-          `setWeights: weight '${fullName}' has shape [${shape.join(', ')}], ` +
+          `setWeights: weight '${name}' has shape [${shape.join(', ')}], ` +
             `got shape [${tensor.shape.join(', ')}] with ${tensor.data.length} numbers`,
         );
       }
     }
-    for (const { fullName, offset } of this.list) flat.set(byName.get(fullName)!.data, offset);
+    for (const { name, offset } of this.list) flat.set(byName.get(name)!.data, offset);
   }
 }

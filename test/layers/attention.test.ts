@@ -123,7 +123,7 @@ describe('transformerDecoder', () => {
   it('names its weights by the layers within', () => {
     const block = transformerDecoder({ numHeads: 4, numKeyValueHeads: 1, name: 'block' });
     const { layout } = sequential({ inputShape: [TIME, CHANNELS] }, [block]);
-    expect(layout.list.map(({ fullName, shape }) => [fullName, shape])).toEqual([
+    expect(layout.list.map(({ name, shape }) => [name, shape])).toEqual([
       ['block/attentionNormalization/gamma', [8]],
       ['block/attentionNormalization/beta', [8]],
       ['block/attention/kernel', [8, 12]],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as api from '../../src/index.ts';
-import { layerFromConfig } from '../../src/layers/layers.ts';
+import { layerFromConfig } from '../../src/layers/types.ts';
 
 const { conv1d, conv2d, conv2dTranspose, conv3d, dense, flatten, maxPooling2d, model, sequential, Trainer } =
   api;

@@ -30,10 +30,10 @@ const layers: Record<string, { make: () => Layer; shape: number[] }> = {
 function inTraining(layer: Layer, shape: readonly number[], rows: number, x: Float32Array): Float32Array {
   const operand = { shape: [BATCH, ...shape], values: x, wanted: false };
   const [y] = runGraph(new Engine('simd'), [operand], rows, (graph: Graph, [input]) => [
-    layer.call(input as Tensor, {
-      ...{ graph, parameters: [], training: true, stream: 1, mask: undefined, frozen: false },
-      update: () => {},
-    }),
+    layer.trace([input as Tensor], {
+      ...{ graph, parameters: [], training: true, stream: 1, frozen: false },
+      ...{ update: () => {}, isFrozen: () => false, nextStream: () => 2 },
+    }) as Tensor,
   ]);
   return y!;
 }

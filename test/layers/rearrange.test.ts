@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as api from '../../src/index.ts';
-import { layerFromConfig } from '../../src/layers/layers.ts';
+import { layerFromConfig } from '../../src/layers/types.ts';
 import { each } from '../errors/support.ts';
 
 const { dense, l2, permute, prelu, repeatVector, sequential } = api;

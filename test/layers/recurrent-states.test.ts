@@ -100,7 +100,9 @@ describe('states of recurrent layers', () => {
     expect(() => gru(4)(x, { initialState: [h] })).toThrow(
       "layer 'gru': initialState must be one tensor of shape [batch, 4], got [batch, 5]",
     );
-    expect(() => gru(5)(x, { initialState: [h, h] })).toThrow("layer 'gru' (gru) takes 1 to 2 inputs, got 3");
+    expect(() => gru(5)(x, { initialState: [h, h] })).toThrow(
+      "layer 'gru': initialState must be one tensor of shape [batch, 5], got [batch, 5], [batch, 5]",
+    );
     expect(() => sequential({ inputShape: [4, 3] }, [lstm(5, { returnState: true })])).toThrow(
       'has several results, with returnState; make the model with model()',
     );

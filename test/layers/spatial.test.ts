@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as api from '../../src/index.ts';
-import { layerFromConfig } from '../../src/layers/layers.ts';
+import { layerFromConfig } from '../../src/layers/types.ts';
 import { randomValues } from '../train/support.ts';
 
 const { dense, flatten, sequential, sgd, Trainer } = api;

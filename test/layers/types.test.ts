@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import * as api from '../../src/index.ts';
-import { layerFromConfig, types } from '../../src/layers/layers.ts';
+import type { AnyLayer } from '../../src/layers/layer.ts';
+import { layerFromConfig, types } from '../../src/layers/types.ts';
 
 type Api = typeof api;
 
 /** The exports that make a layer; a lambda layer is in no file. */
 type LayerName = Exclude<
-  { [K in keyof Api]: Api[K] extends (...values: never[]) => api.CallableLayer ? K : never }[keyof Api],
+  { [K in keyof Api]: Api[K] extends (...values: never[]) => AnyLayer ? K : never }[keyof Api],
   'lambda'
 >;
 

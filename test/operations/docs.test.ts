@@ -3,8 +3,10 @@ import {
   CustomLayer,
   dense,
   gradient,
+  input,
   lambda,
   loadModel,
+  model,
   ops,
   sequential,
   type Tensor,
@@ -57,6 +59,33 @@ it('a lambda layer', async () => {
   expect(await again.predict(x)).toEqual(await model.predict(x));
 });
 
+class Mix extends CustomLayer<object, 2> {
+  static readonly type = 'Mix';
+  override readonly inputs = 2;
+  share!: Weight;
+
+  override build([shape]: readonly [number[], number[]]) {
+    this.share = this.addWeight('share', [shape.at(-1)!], { initializer: 'zeros' });
+  }
+
+  call([a, b]: readonly [Tensor, Tensor]) {
+    const share = ops.sigmoid(this.share);
+    return ops.add(ops.mul(share, a), ops.mul(ops.sub(1, share), b));
+  }
+}
+
+it('layers of several inputs', async () => {
+  const a = input([4]);
+  const b = input([4]);
+  const mixed = new Mix().apply([a, b]);
+  const far = lambda(([p, q]) => ops.square(ops.sub(p, q)), { inputs: 2 })([mixed, a]);
+
+  // half of each at first: (1 + 3) / 2, and its distance from a
+  const outputs = model({ inputs: [a, b], outputs: [mixed, far] });
+  const [first, second] = await outputs.predict([[[1, 1, 1, 1]], [[3, 3, 3, 3]]]);
+  expect([...first!.data, ...second!.data]).toEqual([2, 2, 2, 2, 1, 1, 1, 1]);
+});
+
 it('a loss and a metric', async () => {
   const model = sequential({ inputShape: [4] }, [dense(1)]);
 
@@ -95,7 +124,7 @@ it('stands in the document as it runs here', () => {
   const blocks = [...read('../../docs/operations.md').matchAll(/```ts\n([\s\S]*?)```/g)].map(
     ([, code]) => code!,
   );
-  expect(blocks.length).toBe(5);
+  expect(blocks.length).toBe(7);
   for (const block of blocks) expect(source).toContain(lines(block));
   // every operation has its line
   for (const name of Object.keys(ops)) expect(read('../../docs/operations.md')).toContain(`\`${name}(`);
