@@ -17,3 +17,18 @@ export function storePart(p: usize, v: v128, count: i32): void {
   if (count > 1) v128.store_lane<f32>(p, v, 1, 4);
   if (count > 2) v128.store_lane<f32>(p, v, 2, 8);
 }
+
+/** The first `count` floats at `p`, at most four; the other lanes hold 0. */
+// @ts-ignore: decorator
+@inline
+export function loadUpTo(p: usize, count: i32): v128 {
+  return count >= 4 ? v128.load(p) : loadPart(p, count, f32x4.splat(0));
+}
+
+/** The first `count` lanes of `v`, at most four, to `p`. */
+// @ts-ignore: decorator
+@inline
+export function storeUpTo(p: usize, v: v128, count: i32): void {
+  if (count >= 4) v128.store(p, v);
+  else storePart(p, v, count);
+}

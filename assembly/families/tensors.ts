@@ -3,8 +3,9 @@ import { follow } from '../clock';
 import { transpose } from '../kernels/axes';
 import { embedding, embeddingGrad } from '../kernels/embedding';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from '../kernels/merge';
-import { moments, movingAverage, movingMoments, normalize, normalizeGrad, scaleGrad } from '../kernels/normalize';
+import { moments, movingAverage, movingMoments } from '../kernels/moments';
 import { noise } from '../kernels/noise';
+import { normalize, normalizeGrad, scaleGrad } from '../kernels/normalize';
 import { Head, Op } from '../tape';
 
 export { base } from '../base';

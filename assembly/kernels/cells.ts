@@ -1,4 +1,4 @@
-import { loadPart, storePart } from '../lanes';
+import { loadUpTo, storeUpTo } from '../lanes';
 import { madd, sigmoid4, tanh4 } from '../simd';
 import { Activation } from '../tape';
 import { activate4, derive4 } from './activation';
@@ -44,19 +44,6 @@ function dGate(dy: v128, y: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function get(p: usize, count: i32): v128 {
-  return count >= 4 ? v128.load(p) : loadPart(p, count, f32x4.splat(0));
-}
-
-// @ts-ignore: decorator
-@inline
-function put(p: usize, v: v128, count: i32): void {
-  if (count >= 4) v128.store(p, v);
-  else storePart(p, v, count);
-}
-
-// @ts-ignore: decorator
-@inline
 function widthOf(units: i32): usize {
   return (<usize>((units + 3) & ~3)) << 2;
 }
@@ -64,11 +51,11 @@ function widthOf(units: i32): usize {
 /** d = (z + zBias) + (p + pBias), biases at 0 count as none; p may be 0. */
 function sums(z: usize, zBias: usize, p: usize, pBias: usize, d: usize, units: i32): void {
   for (let at: usize = 0; units > 0; units -= 4, at += 16) {
-    let v = get(z + at, units);
-    if (zBias) v = f32x4.add(v, get(zBias + at, units));
+    let v = loadUpTo(z + at, units);
+    if (zBias) v = f32x4.add(v, loadUpTo(zBias + at, units));
     if (p) {
-      const w = get(p + at, units);
-      v = f32x4.add(v, pBias ? f32x4.add(w, get(pBias + at, units)) : w);
+      const w = loadUpTo(p + at, units);
+      v = f32x4.add(v, pBias ? f32x4.add(w, loadUpTo(pBias + at, units)) : w);
     }
     v128.store(d + at, v);
   }
@@ -145,10 +132,10 @@ export function lstmRowGrad(dh: usize, dc: usize, saved: usize, dz: usize, units
     const o = v128.load(saved + width * 3);
     const a = v128.load(saved + width * 4);
     const d = f32x4.add(v128.load(dc), dAct(f32x4.mul(dy, o), a));
-    put(dz, dGate(f32x4.mul(d, g), i), n);
-    put(dz + gates, dGate(f32x4.mul(d, v128.load(saved + width * 5)), f), n);
-    put(dz + gates * 2, dAct(f32x4.mul(d, i), g), n);
-    put(dz + gates * 3, dGate(f32x4.mul(dy, a), o), n);
+    storeUpTo(dz, dGate(f32x4.mul(d, g), i), n);
+    storeUpTo(dz + gates, dGate(f32x4.mul(d, v128.load(saved + width * 5)), f), n);
+    storeUpTo(dz + gates * 2, dAct(f32x4.mul(d, i), g), n);
+    storeUpTo(dz + gates * 3, dGate(f32x4.mul(dy, a), o), n);
     v128.store(dc, f32x4.mul(d, f));
   }
 }
@@ -196,12 +183,12 @@ export function gruRowGrad(dh: usize, carry: usize, saved: usize, dz: usize, inn
     const dg = dAct(f32x4.mul(dy, f32x4.sub(f32x4.splat(1), u)), g);
     const du = dGate(f32x4.mul(dy, f32x4.sub(v128.load(saved + width * 4), g)), u);
     const dr = dGate(f32x4.mul(dg, v128.load(saved + width * 3)), r);
-    put(dz, du, n);
-    put(dz + gates, dr, n);
-    put(dz + gates * 2, dg, n);
-    put(inner, du, n);
-    put(inner + gates, dr, n);
-    put(inner + gates * 2, f32x4.mul(dg, r), n);
+    storeUpTo(dz, du, n);
+    storeUpTo(dz + gates, dr, n);
+    storeUpTo(dz + gates * 2, dg, n);
+    storeUpTo(inner, du, n);
+    storeUpTo(inner + gates, dr, n);
+    storeUpTo(inner + gates * 2, f32x4.mul(dg, r), n);
     v128.store(carry, f32x4.mul(dy, u));
   }
 }
@@ -240,8 +227,8 @@ export function gruCandidateRowGrad(dh: usize, carry: usize, saved: usize, dz: u
     const dy = v128.load(dh);
     const u = v128.load(saved);
     const g = v128.load(saved + width * 2);
-    put(dz, dGate(f32x4.mul(dy, f32x4.sub(v128.load(saved + width * 4), g)), u), n);
-    put(dz + gates * 2, dAct(f32x4.mul(dy, f32x4.sub(f32x4.splat(1), u)), g), n);
+    storeUpTo(dz, dGate(f32x4.mul(dy, f32x4.sub(v128.load(saved + width * 4), g)), u), n);
+    storeUpTo(dz + gates * 2, dAct(f32x4.mul(dy, f32x4.sub(f32x4.splat(1), u)), g), n);
     v128.store(carry, f32x4.mul(dy, u));
   }
 }
@@ -253,7 +240,7 @@ export function gruGatesRowGrad(dq: usize, carry: usize, saved: usize, dz: usize
   for (let n = units; n > 0; n -= 4, dq += 16, carry += 16, saved += 16, dz += 16) {
     const d = v128.load(dq);
     const r = v128.load(saved + width);
-    put(dz, dGate(f32x4.mul(d, v128.load(saved + width * 4)), r), n);
+    storeUpTo(dz, dGate(f32x4.mul(d, v128.load(saved + width * 4)), r), n);
     v128.store(carry, madd(d, r, v128.load(carry)));
   }
 }
@@ -272,14 +259,14 @@ export function simpleRow(z: usize, p: usize, h: usize, saved: usize, units: i32
 /** dz = dh act' */
 export function simpleRowGrad(dh: usize, saved: usize, dz: usize, units: i32): void {
   for (let n = units; n > 0; n -= 4, dh += 16, saved += 16, dz += 16) {
-    put(dz, dAct(v128.load(dh), v128.load(saved)), n);
+    storeUpTo(dz, dAct(v128.load(dh), v128.load(saved)), n);
   }
 }
 
 /** d [units] = s, or zeros where s is 0; what lies behind d's end is left. */
 export function copyUnits(s: usize, d: usize, units: i32): void {
   for (; units > 0; units -= 4, d += 16) {
-    put(d, s ? get(s, units) : f32x4.splat(0), units);
+    storeUpTo(d, s ? loadUpTo(s, units) : f32x4.splat(0), units);
     if (s) s += 16;
   }
 }
@@ -289,7 +276,7 @@ export function joinRow(p: usize, carry: usize, dy: usize, units: i32): void {
   for (; units > 0; units -= 4, p += 16, carry += 16) {
     let v = f32x4.add(v128.load(p), v128.load(carry));
     if (dy) {
-      v = f32x4.add(v, get(dy, units));
+      v = f32x4.add(v, loadUpTo(dy, units));
       dy += 16;
     }
     v128.store(p, v);
@@ -300,6 +287,6 @@ export function joinRow(p: usize, carry: usize, dy: usize, units: i32): void {
 /** x = x · scale [units]. */
 export function scaleUnits(x: usize, scale: usize, units: i32): void {
   for (; units > 0; units -= 4, x += 16, scale += 16) {
-    v128.store(x, f32x4.mul(v128.load(x), get(scale, units)));
+    v128.store(x, f32x4.mul(v128.load(x), loadUpTo(scale, units)));
   }
 }

@@ -1,8 +1,8 @@
 import { address, word } from '../fields';
+import { loadUpTo, storeUpTo } from '../lanes';
 import { madd } from '../simd';
 import { Depthwise } from '../tape';
 import { first, last } from '../threads';
-import { load4, store4 } from './depthwise';
 
 /** Zeros in the place of pixels outside. */
 const ZEROS = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0]);
@@ -49,10 +49,10 @@ function three(p: usize, x: usize, dy: usize, dw: usize, t2: i32, taps: i32, cou
       do {
         const s1 = s0 + apart1;
         const s2 = s0 + apart2;
-        const v = load4(dy, count);
-        a0 = madd(load4(s0, count), v, a0);
-        a1 = madd(load4(s1, count), v, a1);
-        a2 = madd(load4(s2, count), v, a2);
+        const v = loadUpTo(dy, count);
+        a0 = madd(loadUpTo(s0, count), v, a0);
+        a1 = madd(loadUpTo(s1, count), v, a1);
+        a2 = madd(loadUpTo(s2, count), v, a2);
         if (wide) {
           const u = v128.load(dy, 16);
           b0 = madd(v128.load(s0, 16), u, b0);
@@ -67,10 +67,10 @@ function three(p: usize, x: usize, dy: usize, dw: usize, t2: i32, taps: i32, cou
     const z0 = orZeros(s0, i, extent);
     const z1 = orZeros(s0 + apart1, i + tap1, extent);
     const z2 = orZeros(s0 + apart2, i + tap2, extent);
-    const v = load4(dy, count);
-    a0 = madd(load4(z0, count), v, a0);
-    a1 = madd(load4(z1, count), v, a1);
-    a2 = madd(load4(z2, count), v, a2);
+    const v = loadUpTo(dy, count);
+    a0 = madd(loadUpTo(z0, count), v, a0);
+    a1 = madd(loadUpTo(z1, count), v, a1);
+    a2 = madd(loadUpTo(z2, count), v, a2);
     if (wide) {
       const u = v128.load(dy, 16);
       b0 = madd(v128.load(z0, 16), u, b0);
@@ -90,7 +90,7 @@ function three(p: usize, x: usize, dy: usize, dw: usize, t2: i32, taps: i32, cou
 // @ts-ignore: decorator
 @inline
 function addTo(d: usize, a: v128, b: v128, count: i32, wide: bool): void {
-  store4(d, f32x4.add(load4(d, count), a), count);
+  storeUpTo(d, f32x4.add(loadUpTo(d, count), a), count);
   if (wide) v128.store(d, f32x4.add(v128.load(d, 16), b), 16);
 }
 

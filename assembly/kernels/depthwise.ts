@@ -1,5 +1,5 @@
 import { address, float, word } from '../fields';
-import { loadPart, storePart } from '../lanes';
+import { loadUpTo, storeUpTo } from '../lanes';
 import { madd } from '../simd';
 import { Activation, Depthwise } from '../tape';
 import { first, last } from '../threads';
@@ -64,24 +64,11 @@ function inside(p: usize, d: i32, i: i32): i32 {
   return count;
 }
 
-// @ts-ignore: decorator
-@inline
-export function load4(s: usize, count: i32): v128 {
-  return count >= 4 ? v128.load(s) : loadPart(s, count, f32x4.splat(0));
-}
-
-// @ts-ignore: decorator
-@inline
-export function store4(d: usize, v: v128, count: i32): void {
-  if (count >= 4) v128.store(d, v);
-  else storePart(d, v, count);
-}
-
 /** One position: sixteen channels, or `count`. */
 // @ts-ignore: decorator
 @inline
 function one(x: usize, w: usize, bias: usize, y: usize, count: i32, wide: bool): void {
-  let a = bias ? load4(bias, count) : f32x4.splat(0);
+  let a = bias ? loadUpTo(bias, count) : f32x4.splat(0);
   let b = f32x4.splat(0);
   let c = b;
   let d = b;
@@ -97,7 +84,7 @@ function one(x: usize, w: usize, bias: usize, y: usize, count: i32, wide: bool):
       let p = x1;
       let q = w1;
       for (let k2 = count2; k2 > 0; k2--, p += image2, q += kernel2) {
-        a = madd(load4(p, count), load4(q, count), a);
+        a = madd(loadUpTo(p, count), loadUpTo(q, count), a);
         if (wide) {
           b = madd(v128.load(p, 16), v128.load(q, 16), b);
           c = madd(v128.load(p, 32), v128.load(q, 32), c);
@@ -106,7 +93,7 @@ function one(x: usize, w: usize, bias: usize, y: usize, count: i32, wide: bool):
       }
     }
   }
-  store4(y, a, count);
+  storeUpTo(y, a, count);
   if (wide) {
     v128.store(y, b, 16);
     v128.store(y, c, 32);
@@ -127,7 +114,7 @@ function oneNarrow(x: usize, w: usize, bias: usize, y: usize, count: i32): void 
 @inline
 function four(x: usize, w: usize, bias: usize, y: usize, xStep: usize, yStep: usize, count: i32, wide: bool): void {
   const zero = f32x4.splat(0);
-  let a0 = bias ? load4(bias, count) : zero;
+  let a0 = bias ? loadUpTo(bias, count) : zero;
   let a1 = a0;
   let a2 = a0;
   let a3 = a0;
@@ -153,7 +140,7 @@ function four(x: usize, w: usize, bias: usize, y: usize, xStep: usize, yStep: us
           const p1 = p0 + xStep;
           const p2 = p1 + xStep;
           const p3 = p2 + xStep;
-          const v = load4(q, count);
+          const v = loadUpTo(q, count);
           a0 = madd(v128.load(p0), v, a0);
           a1 = madd(v128.load(p1), v, a1);
           a2 = madd(v128.load(p2), v, a2);
@@ -176,16 +163,16 @@ function four(x: usize, w: usize, bias: usize, y: usize, xStep: usize, yStep: us
       k0--;
     }
   }
-  store4(y, a0, count);
+  storeUpTo(y, a0, count);
   if (wide) v128.store(y, b0, 16);
   y += yStep;
-  store4(y, a1, count);
+  storeUpTo(y, a1, count);
   if (wide) v128.store(y, b1, 16);
   y += yStep;
-  store4(y, a2, count);
+  storeUpTo(y, a2, count);
   if (wide) v128.store(y, b2, 16);
   y += yStep;
-  store4(y, a3, count);
+  storeUpTo(y, a3, count);
   if (wide) v128.store(y, b3, 16);
 }
 

@@ -1,5 +1,5 @@
 import { address, word } from '../fields';
-import { loadPart, storePart } from '../lanes';
+import { loadUpTo, storeUpTo } from '../lanes';
 import { Pool } from '../tape';
 import { first, last } from '../threads';
 
@@ -41,19 +41,6 @@ function clip(p: usize, g0: i32, g1: i32, g2: i32): void {
   number = from0 * number0 + from1 * number1 + from2;
 }
 
-// @ts-ignore: decorator
-@inline
-function load4(s: usize, count: i32): v128 {
-  return count >= 4 ? v128.load(s) : loadPart(s, count, f32x4.splat(0));
-}
-
-// @ts-ignore: decorator
-@inline
-function store4(d: usize, v: v128, count: i32): void {
-  if (count >= 4) v128.store(d, v);
-  else storePart(d, v, count);
-}
-
 /** Number, in the order of the taps, of the first largest of each channel; NaN is larger than all (as PyTorch has it). */
 let largest: v128 = f32x4.splat(0);
 
@@ -66,7 +53,7 @@ function maximum4(x: usize, count: i32): v128 {
       let s = x + <usize>t0 * byte0 + <usize>t1 * byte1;
       let n = number + t0 * number0 + t1 * number1;
       for (let t2 = count2; t2 > 0; t2--, s += byte2, n++) {
-        const v = load4(s, count);
+        const v = loadUpTo(s, count);
         const more = v128.or(f32x4.gt(v, m), f32x4.ne(v, v));
         m = v128.bitselect(v, m, more);
         index = v128.bitselect(i32x4.splat(n), index, more);
@@ -83,7 +70,7 @@ function sum4Of(x: usize, count: i32): v128 {
   for (let t0 = 0; t0 < count0; t0++) {
     for (let t1 = 0; t1 < count1; t1++) {
       let s = x + <usize>t0 * byte0 + <usize>t1 * byte1;
-      for (let t2 = count2; t2 > 0; t2--, s += byte2) total = f32x4.add(total, load4(s, count));
+      for (let t2 = count2; t2 > 0; t2--, s += byte2) total = f32x4.add(total, loadUpTo(s, count));
     }
   }
   return total;
@@ -123,8 +110,8 @@ export function pool(p: usize): void {
       for (let c = 0; c < channels; c += 4, y += 16) {
         const count = channels - c;
         const x = image + ((<usize>c) << 2);
-        if (mean) store4(y, f32x4.mul(sum4Of(x, count), scale), count);
-        else store4(y, maximum4(x, count), count);
+        if (mean) storeUpTo(y, f32x4.mul(sum4Of(x, count), scale), count);
+        else storeUpTo(y, maximum4(x, count), count);
       }
       y -= (<usize>(-channels & 3)) << 2;
     }
@@ -163,7 +150,7 @@ export function poolGrad(p: usize): void {
           for (let c = 0; c < channels; c += 4, dy += 16) {
             const count = channels - c;
             const offset = (<usize>c) << 2;
-            const d = f32x4.mul(load4(dy, count), scale);
+            const d = f32x4.mul(loadUpTo(dy, count), scale);
             if (!mean) maximum4(source + offset, count);
             spread(target + offset, d, count, mean);
           }
@@ -183,7 +170,7 @@ function spread(x: usize, d: v128, count: i32, all: bool): void {
       let n = number + t0 * number0 + t1 * number1;
       for (let t2 = count2; t2 > 0; t2--, q += byte2, n++) {
         const part = all ? d : v128.and(d, i32x4.eq(largest, i32x4.splat(n)));
-        store4(q, f32x4.add(load4(q, count), part), count);
+        storeUpTo(q, f32x4.add(loadUpTo(q, count), part), count);
       }
     }
   }
