@@ -12,6 +12,7 @@
  * The other words are the fields named below: byte addresses, counts, flags, or float32 bits.
  */
 
+/** What an instruction does. The upper two bits of an opcode are its family (FamilyIndex). */
 export const enum Op {
   End = 0,
   Gather,
@@ -35,16 +36,31 @@ export const enum Op {
   Guard,
   SquaredNorm,
   Optimize,
-  Convolution,
+  Reduce,
+  BatchedGemm,
+
+  Convolution = 0x40,
   Pool,
   PoolGrad,
-  CopyRows,
+  Depthwise,
+  DepthwiseFilter,
+  Pad,
+  Resample,
+  AdaptiveMaximum,
+
+  Recurrence = 0x80,
+  RecurrenceGrad,
+  StepMask,
+  Attention,
+  AttentionGrad,
+  Rotary,
+  Cache,
+
+  CopyRows = 0xc0,
   Maximum,
   MaximumGrad,
   RowDot,
   ScaleRows,
-  Recurrence,
-  RecurrenceGrad,
   Moments,
   MovingMoments,
   MovingAverage,
@@ -53,19 +69,7 @@ export const enum Op {
   ScaleGrad,
   Embedding,
   EmbeddingGrad,
-  Depthwise,
-  DepthwiseFilter,
-  Pad,
-  Resample,
-  AdaptiveMaximum,
-  StepMask,
-  Attention,
-  AttentionGrad,
-  Rotary,
-  Cache,
-  Reduce,
   Transpose,
-  BatchedGemm,
   Noise,
 }
 
@@ -83,6 +87,7 @@ export const enum FamilyIndex {
 
 export const enum Head {
   OpcodeMask = 0xff,
+  FamilyShift = 6,
   Barrier = 0x100,
   LengthShift = 16,
 }
