@@ -119,6 +119,8 @@ export const enum GemmFlag {
   Derivative = 4,
   /** B is stored [N, K]. */
   TransposedB = 8,
+  /** A convolution of 3 x 3 taps by minimal filtering; Box1 and Box2 count lines and columns of tiles of 2 x 2 positions. */
+  Minimal = 16,
 }
 
 /** C [M, N] = bias + A · B, then the activation (or times its derivative). */
@@ -206,6 +208,12 @@ export const BOX_FLOATS = 8192;
 export const BOX_FEW = 64;
 /** Rows of a filter's gradient that are computed at a time. */
 export const FILTER_ROWS = 16;
+
+/** Floats that a thread keeps of a box's transformed tiles, in minimal filtering; the fewest tiles of a box all the same. */
+export const MINIMAL_FLOATS = 65536;
+export const MINIMAL_TILES = 96;
+/** Bytes between the 16 elements' tiles, so that they do not share cache sets. */
+export const MINIMAL_GAP = 64;
 
 /** Windows over images; PoolGrad reads Gradient in the shape of the result and writes Target in that of Source. */
 export const enum Pool {

@@ -2,8 +2,11 @@ import { address, word } from '../fields';
 import { FILTER_ROWS, GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag, Patch } from '../tape';
 import { first, last, thread } from '../threads';
 import { block, epilogue } from './gemm';
+import { copy, zeros } from './lines';
+import { minimal } from './minimal';
 import { packColumns, packPanels, turnPanels } from './pack';
 import { directTiles8 } from './tiles';
+
 
 /*
  * Convolutions as matrix products whose operand A is the patches of an image (implicit GEMM). The grid of positions is
@@ -110,19 +113,6 @@ function copyLine(p: usize, n: i32, i0: i32, i1: i32, from2: i32, target: usize)
     for (let i = end - before; i > 0; i--, s += step) target = copy(s, target, channels);
   }
   zeros(target, (extent - end) * channels);
-}
-
-/** `count` floats from s to d; where they end. */
-function copy(s: usize, d: usize, count: i32): usize {
-  for (; count >= 4; count -= 4, s += 16, d += 16) v128.store(d, v128.load(s));
-  for (; count > 0; count--, s += 4, d += 4) store<f32>(d, load<f32>(s));
-  return d;
-}
-
-function zeros(d: usize, count: i32): usize {
-  for (; count >= 4; count -= 4, d += 16) v128.store(d, f32x4.splat(0));
-  for (; count > 0; count--, d += 4) store<f32>(d, 0);
-  return d;
 }
 
 /** The pixel of the source that tap t of dimension d reads at position 0 of its phase; sets that phase. */
@@ -237,6 +227,10 @@ function listRows(p: usize, k0: i32, k1: i32, k2: i32, rows: usize): i32 {
 }
 
 export function convolution(p: usize): void {
+  if (word(p, Gemm.Flags) & GemmFlag.Minimal) {
+    minimal(p);
+    return;
+  }
   if (word(p, Gemm.Flags) & GemmFlag.TransposedA) {
     filterGradient(p);
     return;

@@ -1,17 +1,8 @@
-import {
-  BOX_FEW,
-  BOX_FLOATS,
-  BOX_POSITIONS,
-  FILTER_ROWS,
-  GEMM_PANEL,
-  GEMM_ROWS,
-  Gemm,
-  GemmFlag,
-  Op,
-  Patch,
-} from '../../assembly/tape.ts';
+import { Gemm, GemmFlag, Op, Patch } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Triple } from './attributes.ts';
+import { isMinimal, isMinimalFilter, minimalBoxes, minimalScratch } from './minimal.ts';
+import { boxesOf, type Product, patchScratch, volume } from './patches.ts';
 import type { Call, Emitter, Rules, Word } from './rule.ts';
 import { BATCH, lastOf, type Shape, showShape, type Tensor } from './tensor.ts';
 
@@ -19,8 +10,6 @@ import { BATCH, lastOf, type Shape, showShape, type Tensor } from './tensor.ts';
 function spatial(three: Triple, dimensions: number): readonly number[] {
   return three.slice(3 - dimensions);
 }
-
-const volume = ([a, b, c]: Triple): number => a * b * c;
 
 type Fail = (message: string) => never;
 
@@ -87,28 +76,6 @@ export const convolutionOps: Rules<'convolution' | 'convolutionInput' | 'convolu
   },
 };
 
-/** One of the three as a product of patches of its first input: the fields of `Patch`. */
-interface Product {
-  readonly flags: number;
-  readonly groups: number;
-  readonly grid: Triple;
-  readonly source: Triple;
-  readonly taps: Triple;
-  readonly mul: Triple;
-  readonly step: Triple;
-  readonly offset: Triple;
-  readonly div: Triple;
-  /** Channels of a patch (those of a group), and of the source. */
-  readonly channels: number;
-  readonly pixel: number;
-  /** Columns of the result in a group. */
-  readonly columns: number;
-  readonly bStride: number;
-  readonly cStride: number;
-  /** Floats from one group to the next of B. */
-  readonly bGroup: number;
-}
-
 const ONES: Triple = [1, 1, 1];
 const negative = ([a, b, c]: Triple): Triple => [-a, -b, -c];
 
@@ -120,6 +87,7 @@ function forward({ inputs: [, w], attributes }: Tensor<'convolution'>): Product 
     ...{ flags: 0, groups, grid, source: image, taps, channels: perGroup, pixel: perGroup * groups, columns },
     ...{ mul: strides, step: dilations, offset: negative(before), div: ONES },
     ...{ bStride: filters, bGroup: columns, cStride: filters },
+    minimal: isMinimal(attributes, perGroup, columns),
   };
 }
 
@@ -131,73 +99,24 @@ function inputGradient({ inputs: [, w], attributes }: Tensor<'convolutionInput'>
     ...{ flags: GemmFlag.TransposedB, groups, grid: image, source: grid, taps, channels, pixel: filters },
     ...{ mul: ONES, step: negative(dilations), offset: before, div: strides, columns: perGroup },
     ...{ bStride: filters, bGroup: channels, cStride: perGroup * groups },
+    minimal: isMinimal(attributes, channels, perGroup),
   };
 }
 
 function filterGradient({ inputs: [x, dy], attributes }: Tensor<'convolutionFilter'>): Product {
   const [pixel, filters] = [lastOf(x!.shape), lastOf(dy!.shape)];
   const { image, grid, taps, groups, strides, dilations, before } = attributes;
-  const columns = filters / groups;
+  const [channels, columns] = [pixel / groups, filters / groups];
   return {
-    ...{ flags: GemmFlag.TransposedA, groups, grid, source: image, taps, channels: pixel / groups, pixel },
+    ...{ flags: GemmFlag.TransposedA, groups, grid, source: image, taps, channels, pixel },
     ...{ mul: strides, step: dilations, offset: negative(before), div: ONES, columns },
     ...{ bStride: filters, bGroup: columns, cStride: filters },
+    minimal: isMinimalFilter(attributes, channels, columns),
   };
 }
 
-const map = (f: (d: 0 | 1 | 2) => number): Triple => [f(0), f(1), f(2)];
-const parts = (count: number, size: number): number => Math.ceil(count / size);
-const up = (n: number, unit: number): number => parts(n, unit) * unit;
-
-/** How the grid is cut into boxes: see assembly/kernels/convolution.ts. */
-function boxesOf({ grid, source, taps, mul, step, offset, div, channels, pixel }: Product, batch: number) {
-  const ends = ([0, 1, 2] as const).map((d) =>
-    [0, taps[d] - 1].map((t) => Math.ceil((t * step[d] + offset[d]) / div[d])),
-  );
-  const low = map((d) => Math.min(...ends[d]!));
-  const span = map((d) => Math.max(...ends[d]!) - low[d] + 1);
-  const across = map((d) => parts(grid[d], div[d]));
-  const inside =
-    channels === pixel &&
-    across.every((n, d) => low[d]! >= 0 && (n - 1) * mul[d]! + low[d]! + span[d]! <= source[d]!);
-  const extentOf = (box: Triple): Triple => map((d) => (box[d] - 1) * mul[d] + span[d]);
-  const fits = (images: number, box: Triple): boolean => {
-    const positions = images * volume(box);
-    const floats = images * volume(extentOf(box)) * channels;
-    return positions <= BOX_POSITIONS && (positions <= BOX_FEW || floats <= BOX_FLOATS);
-  };
-
-  // whole lines, planes and images, as many as fit; the first dimension that does not fit is cut in equal parts
-  const box: [number, number, number] = [1, 1, 1];
-  let whole = true;
-  for (const d of [2, 1, 0] as const) {
-    if (!whole) break;
-    for (let cut = 1; cut <= across[d]; cut++) {
-      box[d] = parts(across[d], cut);
-      if (fits(1, box)) break;
-    }
-    whole = box[d] === across[d];
-  }
-  let images = 1;
-  while (whole && images < batch && fits(images + 1, box)) images++;
-  return { low, box, images, inside, extent: extentOf(box) };
-}
-
-/** Bytes of a thread: what assembly/kernels/convolution.ts keeps there. */
 function scratchBytes(product: Product, batch: number): number {
-  const { flags, taps, div, channels, columns } = product;
-  const { box, images, extent, inside } = boxesOf(product, batch);
-  const positions = images * volume(box);
-  const panels = parts(columns, GEMM_PANEL) * GEMM_PANEL;
-  const source = inside ? 0 : images * volume(extent) * channels;
-  if (flags & GemmFlag.TransposedA) {
-    return up(4 * (FILTER_ROWS * (positions + GEMM_PANEL) + panels * positions + source), 64);
-  }
-  const rows = up(positions, GEMM_ROWS);
-  const tables = rows * 2 + (panels === columns ? 0 : rows * (2 + GEMM_PANEL));
-  const phases = volume(div);
-  const filter = panels * (volume(taps) * channels + phases);
-  return up(4 * (tables + phases * 5 + volume(taps) + filter + source) + 16, 64);
+  return product.minimal ? minimalScratch(product, batch) : patchScratch(product, batch);
 }
 
 /** Three fields in a row. */
@@ -214,7 +133,9 @@ function emitProduct(
   const [a, b] = tensor.inputs as [Tensor, Tensor];
   const { flags, groups, grid, source, taps, mul, step, offset, div, channels, pixel, columns } = product;
   const { bStride, bGroup, cStride } = product;
-  const { low, box, images, inside, extent } = boxesOf(product, e.batch);
+  const { low, box, images, inside, extent } = product.minimal
+    ? minimalBoxes(product, e.batch)
+    : boxesOf(product, e.batch);
   const { bias, activation, derivative } = epilogue;
   const form = (activation ?? derivative)?.attributes;
   const reference = derivative?.inputs[1];
@@ -233,7 +154,8 @@ function emitProduct(
         [Gemm.M]: transposed ? patch : positions,
         [Gemm.N]: columns,
         [Gemm.K]: transposed ? positions : patch,
-        [Gemm.Flags]: flags | (derivative ? GemmFlag.Derivative : 0),
+        [Gemm.Flags]:
+          flags | (product.minimal ? GemmFlag.Minimal : 0) | (derivative ? GemmFlag.Derivative : 0),
         [Gemm.Bias]: bias ? e.address(bias) + 4 * g * columns : 0,
         [Gemm.Activation]: form?.kind ?? 0,
         [Gemm.Alpha]: { f32: form?.alpha ?? 0 },

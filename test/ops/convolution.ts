@@ -1,7 +1,9 @@
 import { type Padding, windows } from '../../src/layers/windows.ts';
 import type { ConvolutionAttributes, PoolAttributes } from '../../src/ops/attributes.ts';
+import { isMinimal, isMinimalFilter } from '../../src/ops/minimal.ts';
 import { BATCH, type Shape } from '../../src/ops/tensor.ts';
 import * as twin from '../reference/convolution.ts';
+import { filterMagnitude, forwardMagnitude, inputMagnitude } from '../reference/minimal.ts';
 import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import { type Rows, type Size, tensor } from './row.ts';
 
@@ -13,6 +15,8 @@ export interface Geometry {
   readonly dilations?: readonly number[];
   readonly padding?: Padding;
   readonly groups?: number;
+  /** Channels and filters of a group are multiples of it: enough of them for minimal filtering. */
+  readonly unit?: 4;
 }
 
 const ONES = [1, 1, 1];
@@ -36,24 +40,26 @@ export const GEOMETRIES: readonly Geometry[] = [
   { name: '3x3, groups', image: [4, 4], taps: [3, 3], padding: 'same', groups: 2 },
   { name: 'wider than the image', image: [2, 2], taps: [5, 5], padding: 'same' },
   { name: '1-D causal, dilation 2', image: [9], taps: [3], dilations: [2], padding: 'causal' },
+  { name: '3x3 same, by fours', image: [5, 6], taps: [3, 3], padding: 'same', unit: 4 },
+  { name: '3x3, by fours, groups', image: [4, 7], taps: [3, 3], groups: 2, unit: 4 },
   { name: '3-D', image: [3, 4, 3], taps: [2, 3, 2], strides: [1, 2, 1], padding: 'same' },
 ];
 
 const variants = GEOMETRIES.map((geometry) => ({ name: geometry.name, attributes: windowsOf(geometry) }));
 
-const dimensionsOf = (name: string): number => GEOMETRIES.find((g) => g.name === name)!.image.length;
-const nameOf = (attributes: ConvolutionAttributes): string =>
-  variants.find((variant) => variant.attributes === attributes)!.name;
+const geometryOf = (attributes: ConvolutionAttributes): Geometry => {
+  const { name } = variants.find((variant) => variant.attributes === attributes)!;
+  return GEOMETRIES.find((geometry) => geometry.name === name)!;
+};
 
 /** Filters and channels from the size: few, since positions and taps come on top. */
 function sizeOf(attributes: ConvolutionAttributes, { rows, columns, inner }: Size): twin.ConvolutionSize {
   const { groups } = attributes;
-  return {
-    ...attributes,
-    batch: rows,
-    channels: groups * Math.min(inner, 9),
-    filters: groups * Math.min(columns, 19),
-  };
+  const { unit } = geometryOf(attributes);
+  const [channels, filters] = unit
+    ? [unit * (((inner - 1) % 5) + 1), unit * (((columns - 1) % 5) + 1)]
+    : [Math.min(inner, 9), Math.min(columns, 19)];
+  return { ...attributes, batch: rows, channels: groups * channels, filters: groups * filters };
 }
 
 interface Shapes {
@@ -63,7 +69,7 @@ interface Shapes {
 }
 
 function shapesOf(attributes: ConvolutionAttributes, size: Size): Shapes {
-  const dimensions = dimensionsOf(nameOf(attributes));
+  const dimensions = geometryOf(attributes).image.length;
   const { channels, filters, groups, image, grid, taps } = sizeOf(attributes, size);
   const last = (list: readonly number[]): readonly number[] => list.slice(3 - dimensions);
   return {
@@ -86,12 +92,41 @@ export function lengths({ taps, grid, channels, filters, groups, batch }: twin.C
   };
 }
 
+/**
+ * Bounds of the three. Sums of products: |error| <= gamma(n) of the sum of the magnitudes, n products (Higham 2002, eq.
+ * 3.5). By minimal filtering the sums run over channels or tiles, and the transformations round as often as they add:
+ * twice the source or dy, four times the filter, and the result.
+ */
+export const bounds = {
+  forward(x: Numbers, w: Numbers, size: twin.ConvolutionSize): number[] {
+    const { channels, filters, groups } = size;
+    if (isMinimal(size, channels / groups, filters / groups)) {
+      return times(forwardMagnitude(x, w, size), channels / groups + 10);
+    }
+    return times(twin.convolution(magnitudes(x), magnitudes(w), size), lengths(size).forward);
+  },
+  input(dy: Numbers, w: Numbers, size: twin.ConvolutionSize): number[] {
+    const { channels, filters, groups } = size;
+    if (isMinimal(size, filters / groups, channels / groups)) {
+      return times(inputMagnitude(dy, w, size), filters / groups + 10);
+    }
+    return times(twin.convolutionInput(magnitudes(dy), magnitudes(w), size), lengths(size).input);
+  },
+  filter(x: Numbers, dy: Numbers, size: twin.ConvolutionSize): number[] {
+    const { channels, filters, groups, batch, grid } = size;
+    if (isMinimalFilter(size, channels / groups, filters / groups)) {
+      const tiles = batch * Math.ceil(grid[1] / 2) * Math.ceil(grid[2] / 2);
+      return times(filterMagnitude(x, dy, size), tiles + 8);
+    }
+    return times(twin.convolutionFilter(magnitudes(x), magnitudes(dy), size), lengths(size).filter);
+  },
+};
+
 const from1 = (n: number): number => Math.max(n, 1);
 
 /** Every count of channels and filters up to 9 and 19, in 68 of their pairs. */
 const MIXED = (n: number): Size => ({ rows: 1, columns: (n % 19) + 1, inner: (n % 9) + 1 });
 
-/** Sums of products: |error| <= gamma(n) of the sum of the magnitudes, n products (Higham 2002, eq. 3.5). */
 export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolutionFilter'> = {
   convolution: {
     variants,
@@ -101,10 +136,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       return [tensor(image, size.rows, fill), tensor(kernel, 1, fill)];
     },
     forward: ([x, w], attributes, size) => twin.convolution(x!, w!, sizeOf(attributes, size)),
-    forwardBound: ([x, w], attributes, size) => {
-      const s = sizeOf(attributes, size);
-      return times(twin.convolution(magnitudes(x!), magnitudes(w!), s), lengths(s).forward);
-    },
+    forwardBound: ([x, w], attributes, size) => bounds.forward(x!, w!, sizeOf(attributes, size)),
     linear: true,
     gradient: {
       twin: ([x, w], attributes, dy, size) => {
@@ -113,10 +145,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       },
       bound: ([x, w], attributes, dy, size) => {
         const s = sizeOf(attributes, size);
-        return [
-          times(twin.convolutionInput(magnitudes(dy), magnitudes(w!), s), lengths(s).input),
-          times(twin.convolutionFilter(magnitudes(x!), magnitudes(dy), s), lengths(s).filter),
-        ];
+        return [bounds.input(dy, w!, s), bounds.filter(x!, dy, s)];
       },
     },
     tails: [MIXED],
@@ -130,10 +159,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       return [tensor(result, size.rows, fill), tensor(kernel, 1, fill)];
     },
     forward: ([dy, w], attributes, size) => twin.convolutionInput(dy!, w!, sizeOf(attributes, size)),
-    forwardBound: ([dy, w], attributes, size) => {
-      const s = sizeOf(attributes, size);
-      return times(twin.convolutionInput(magnitudes(dy!), magnitudes(w!), s), lengths(s).input);
-    },
+    forwardBound: ([dy, w], attributes, size) => bounds.input(dy!, w!, sizeOf(attributes, size)),
     linear: true,
     gradient: {
       twin: ([dy, w], attributes, dx, size) => {
@@ -142,10 +168,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       },
       bound: ([dy, w], attributes, dx, size) => {
         const s = sizeOf(attributes, size);
-        return [
-          times(twin.convolution(magnitudes(dx), magnitudes(w!), s), lengths(s).forward),
-          times(twin.convolutionFilter(magnitudes(dx), magnitudes(dy!), s), lengths(s).filter),
-        ];
+        return [bounds.forward(dx, w!, s), bounds.filter(dx, dy!, s)];
       },
     },
     tails: [MIXED],
@@ -159,10 +182,7 @@ export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolution
       return [tensor(image, size.rows, fill, false), tensor(result, size.rows, fill, false)];
     },
     forward: ([x, dy], attributes, size) => twin.convolutionFilter(x!, dy!, sizeOf(attributes, size)),
-    forwardBound: ([x, dy], attributes, size) => {
-      const s = sizeOf(attributes, size);
-      return times(twin.convolutionFilter(magnitudes(x!), magnitudes(dy!), s), lengths(s).filter);
-    },
+    forwardBound: ([x, dy], attributes, size) => bounds.filter(x!, dy!, sizeOf(attributes, size)),
     gradient: 'none',
     tails: [MIXED],
   },

@@ -1,0 +1,104 @@
+import { address, word } from '../fields';
+import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag, MINIMAL_GAP, Patch } from '../tape';
+import { first, last, thread } from '../threads';
+import {
+  enterBox,
+  finish,
+  parts,
+  prepare,
+  transformBox,
+  transformFilter,
+  transformGradient,
+  transformOutput,
+  transformSums,
+} from './minimal-transforms';
+import { directTiles8, tiles8 } from './tiles';
+
+/*
+ * Convolutions of 3 x 3 taps without strides by minimal filtering (minimal-transforms.ts), their images' gradients too.
+ * With channels, each of the 16 elements is a matrix product, [tiles, channels] · [channels, filters], and in the filter's
+ * gradient [channels, tiles] · [tiles, filters]. Every sum runs over the channels, or over the tiles, in order, whatever the
+ * box and the thread.
+ *
+ * Compared with the convolution that reads patches (convolution.ts), Node 20 and 24, 32 x 32 images: 16 channels to 16
+ * 1.3 and 1.5 times as fast, 64 to 64 1.8 and 2.2, 128 to 128 2.4; the filter's gradient 1.6, 1.9, 1.9 times.
+ */
+
+export function minimal(p: usize): void {
+  if (word(p, Gemm.Flags) & GemmFlag.TransposedA) {
+    filterGradient(p);
+    return;
+  }
+  const boxes = prepare(p);
+  const to = last(boxes, 1);
+  let index = first(boxes, 1);
+  if (index >= to) return;
+
+  // scratch:  | run | rows | 4 x 4 pixels | U | V | products |, while the filter is transformed its taps instead of V
+  const K = word(p, Patch.Channels);
+  const N = parts(word(p, Gemm.N), GEMM_PANEL) * GEMM_PANEL;
+  const most = (word(p, Patch.Box1) * word(p, Patch.Box2) + GEMM_ROWS - 1) & ~(GEMM_ROWS - 1);
+  const run = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
+  const rows = run + 64;
+  const patch = rows + ((<usize>most) << 3);
+  const u = patch + ((<usize>K) << 6);
+  const panel = (<usize>(K + 1)) << 5;
+  const uStep = panel * <usize>(N / GEMM_PANEL);
+  const v = u + uStep * 16;
+  const vStep = ((<usize>(most * K)) << 2) + MINIMAL_GAP;
+  const m = v + vStep * 16;
+  const mStep = ((<usize>(most * N)) << 2) + MINIMAL_GAP;
+  store<u32>(run, 0);
+  for (let i = 0; i < most; i++) {
+    store<u32>(rows + ((<usize>i) << 3), (i * K) << 2);
+    store<u32>(rows + ((<usize>i) << 3), (i * N) << 2, 4);
+  }
+  transformFilter(p, v, u);
+  for (; index < to; index++) {
+    const groups = parts(enterBox(p, index), GEMM_ROWS);
+    transformBox(p, 0, K, patch, v, vStep, (<usize>K) << 2, 16);
+    for (let i: usize = 0; i < 16; i++) {
+      let b = u + uStep * i;
+      let c = m + mStep * i;
+      for (let j = N; j > 0; j -= GEMM_PANEL, b += panel, c += 32) {
+        directTiles8(rows, v + vStep * i, c, groups, run, 1, K, b);
+      }
+    }
+    transformOutput(p, m, mStep, (<usize>N) << 2);
+    finish(p);
+  }
+}
+
+/** dw [taps · channels, N]; threads share the channels. */
+function filterGradient(p: usize): void {
+  const boxes = prepare(p);
+  const K = word(p, Patch.Channels);
+  const from = first(K, GEMM_ROWS);
+  const count = last(K, GEMM_ROWS) - from;
+  if (count <= 0) return;
+
+  // scratch:  | 4 x 4 pixels | dU, [channels][N] | V, [channels / 4][tiles][4] | A dy Aᵀ, [N / 8][tiles][8] |
+  const N = parts(word(p, Gemm.N), GEMM_PANEL) * GEMM_PANEL;
+  const most = word(p, Patch.Box1) * word(p, Patch.Box2);
+  const patch = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
+  const u = patch + ((<usize>count) << 6);
+  const uStep = ((<usize>(count * N)) << 2) + MINIMAL_GAP;
+  const v = u + uStep * 16;
+  const vStep = ((<usize>(most * count)) << 2) + MINIMAL_GAP;
+  const w = v + vStep * 16;
+  const wStep = ((<usize>(most * N)) << 2) + MINIMAL_GAP;
+  const stride = (<usize>N) << 2;
+  for (let index = 0; index < boxes; index++) {
+    const tiles = enterBox(p, index);
+    transformBox(p, from, count, patch, v, vStep, 16, (<usize>tiles) << 4);
+    transformGradient(p, tiles, w, wStep);
+    for (let i: usize = 0; i < 16; i++) {
+      let b = w + wStep * i;
+      let c = u + uStep * i;
+      for (let j = N; j > 0; j -= GEMM_PANEL, b += (<usize>tiles) << 5, c += 32) {
+        tiles8(v + vStep * i, b, c, stride, count / GEMM_ROWS, tiles, index ? c : 0, stride);
+      }
+    }
+  }
+  transformSums(p, from, count, u, uStep, stride);
+}

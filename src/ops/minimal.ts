@@ -1,0 +1,71 @@
+import {
+  GEMM_PANEL,
+  GEMM_ROWS,
+  GemmFlag,
+  MINIMAL_FLOATS,
+  MINIMAL_GAP,
+  MINIMAL_TILES,
+} from '../../assembly/tape.ts';
+import type { ConvolutionAttributes, Triple } from './attributes.ts';
+import { type Boxes, type Product, parts, up, volume } from './patches.ts';
+
+/** Channels from which a sum over them is long enough for the transformations to pay; measured in Node 20 and 24. */
+const LEAST_CHANNELS = 12;
+
+/**
+ * Whether a convolution, or the gradient of its image, is computed by minimal filtering, for `channels` that it sums over
+ * and `columns` that it makes of them: see assembly/kernels/minimal.ts. The batch does not matter: a row's result is the
+ * same in any.
+ */
+export function isMinimal(convolution: ConvolutionAttributes, channels: number, columns: number): boolean {
+  return channels >= LEAST_CHANNELS && isMinimalFilter(convolution, channels, columns);
+}
+
+/** The same for the gradient of the filter: its sums run over the tiles. */
+export function isMinimalFilter(
+  { image, grid, taps, strides, dilations }: ConvolutionAttributes,
+  channels: number,
+  columns: number,
+): boolean {
+  const plane = image[0] === 1 && grid[0] === 1 && grid[1] > 1 && grid[2] > 1;
+  const dense = volume(strides) === 1 && volume(dilations) === 1;
+  const three = taps[0] === 1 && taps[1] === 3 && taps[2] === 3;
+  return plane && dense && three && channels % 4 === 0 && columns % 4 === 0;
+}
+
+const ELEMENTS = 16;
+
+/** Lines and columns of tiles of a box: whole lines, as many as fit, or equal parts of one. */
+function boxOf({ grid, channels, columns }: Product, batch: number): Triple {
+  const [height, width] = [parts(grid[1], 2), parts(grid[2], 2)];
+  const fit = Math.max(
+    MINIMAL_TILES,
+    Math.floor(MINIMAL_FLOATS / (ELEMENTS * (channels + up(columns, GEMM_PANEL)))),
+  );
+  if (width > fit) return [1, 1, parts(width, parts(width, fit))];
+  return [1, Math.min(Math.floor(fit / width), batch * height), width];
+}
+
+/** How the grid is cut, in tiles. */
+export function minimalBoxes(product: Product, batch: number): Boxes {
+  const { step, offset } = product;
+  const low = ([0, 1, 2] as const).map((d) => offset[d] + Math.min(0, 2 * step[d])) as unknown as Triple;
+  return { low, box: boxOf(product, batch), images: 1, inside: false, extent: low };
+}
+
+/** Bytes of a thread: what assembly/kernels/minimal.ts keeps there. */
+export function minimalScratch(product: Product, batch: number): number {
+  const { flags, channels } = product;
+  const columns = up(product.columns, GEMM_PANEL);
+  const [, lines, across] = boxOf(product, batch);
+  const tiles = up(lines * across, GEMM_ROWS);
+  const gaps = ELEMENTS * MINIMAL_GAP;
+  const patch = ELEMENTS * channels;
+  const transformed = ELEMENTS * tiles * (channels + columns);
+  if (flags & GemmFlag.TransposedA) {
+    return up(4 * (patch + ELEMENTS * channels * columns + transformed) + 3 * gaps, 64);
+  }
+  const filter = ELEMENTS * (channels + 1) * columns;
+  const work = Math.max(4 * transformed + 2 * gaps, 4 * 9 * channels * columns);
+  return up(64 + 8 * tiles + 4 * (patch + filter) + work, 64);
+}
