@@ -184,12 +184,16 @@ function encoding(value: unknown): string {
   return '';
 }
 
+/** Up to so many numbers three native searches are faster than a loop that V8 has not compiled yet: 0.3 ms, not 3. */
+const FEW = 1 << 16;
+
 function checkFinite(
   floats: Float32Array,
   original: ArrayLike<number>,
   shape: readonly number[],
   what: string,
 ): void {
+  if (floats.length <= FEW && ![Number.NaN, Infinity, -Infinity].some((odd) => floats.includes(odd))) return;
   for (let i = 0; i < floats.length; i++) {
     if (Number.isFinite(floats[i])) continue;
     const perRow = shape.slice(1).reduce((a, b) => a * b, 1);
