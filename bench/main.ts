@@ -6,7 +6,7 @@ import { floorTable } from './floors.ts';
 import { availability, inNode } from './install.ts';
 import { probeLimit } from './limit.ts';
 import { median } from './measure.ts';
-import { type Options, OptionsError, readOptions } from './options.ts';
+import { type Options, readOptions, run } from './options.ts';
 import { root } from './paths.ts';
 import type { Case, Measured, Report, Result } from './protocol.ts';
 import { groups, groupTable } from './report.ts';
@@ -98,10 +98,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof OptionsError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await run(main);

@@ -26,6 +26,17 @@ const usage = `npm run bench -- [options]
 /** A message for the one who typed the command. */
 export class OptionsError extends Error {}
 
+/** Runs a command, which gives its exit code. */
+export async function run(main: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
+
 export function readOptions(args: string[]): Options | 'shown' {
   let values: {
     case?: string;

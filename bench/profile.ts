@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { profileStep, profileTable } from './breakdown.ts';
 import { cases } from './cases.ts';
 import { inNode } from './install.ts';
-import { OptionsError, select } from './options.ts';
+import { OptionsError, run, select } from './options.ts';
 import type { StepCase } from './protocol.ts';
 
 const usage = `npm run profile -- CASE [options]
@@ -46,10 +46,4 @@ function readArguments() {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof OptionsError)) throw error;
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await run(main);

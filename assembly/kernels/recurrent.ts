@@ -83,6 +83,15 @@ function prepare(p: usize): usize {
 }
 
 export function recurrence(p: usize): void {
+  walk(p, false);
+}
+
+export function recurrenceGrad(p: usize): void {
+  walk(p, true);
+}
+
+/** Packs the recurrent kernel, backwards turned, and takes the thread's rows through time. */
+function walk(p: usize, back: bool): void {
   const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
   let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
   if (row >= to) return;
@@ -91,14 +100,24 @@ export function recurrence(p: usize): void {
   const units = word(p, Recurrent.Units);
   const columns = gatesOf(cell) * units;
   const source = address(p, Recurrent.Kernel);
+  const stride = floats(1, columns);
   // the candidate of GruBefore has a product of its own
   const joint = cell == Cell.GruBefore ? columns - units : columns;
-  const own = scratch + floats(up(joint, GEMM_PANEL), units);
-  packPanels(source, floats(1, columns), joint, units, scratch, (<usize>units) << 5);
+  packKernel(source, stride, joint, units, scratch, back);
   if (joint < columns) {
-    packPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
+    const own = scratch + (back ? floats(up(units, GEMM_PANEL), joint) : floats(up(joint, GEMM_PANEL), units));
+    packKernel(source + floats(1, joint), stride, units, units, own, back);
   }
-  for (; row < to; row += RECURRENT_ROWS) forward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
+  for (; row < to; row += RECURRENT_ROWS) {
+    const rows = min<i32>(RECURRENT_ROWS, to - row);
+    if (back) backward(p, row, rows, scratch);
+    else forward(p, row, rows, scratch);
+  }
+}
+
+function packKernel(source: usize, stride: usize, columns: i32, units: i32, target: usize, turned: bool): void {
+  if (turned) turnPanels(source, stride, units, columns, target, (<usize>columns) << 5);
+  else packPanels(source, stride, columns, units, target, (<usize>units) << 5);
 }
 
 /** Whether row `at` of all rows and times is to be left out. */
@@ -208,24 +227,6 @@ function outputAt(p: usize, y: usize, row: i32, step: i32, t: i32): usize {
   y += floats(row, word(p, Recurrent.OutputRow));
   if (flags & RecurrentFlag.Sequences) return y + floats(flags & RecurrentFlag.Reversed ? step : t, units);
   return step == word(p, Recurrent.Time) - 1 ? y : 0;
-}
-
-export function recurrenceGrad(p: usize): void {
-  const to = last(word(p, Recurrent.Rows), GEMM_ROWS);
-  let row = first(word(p, Recurrent.Rows), GEMM_ROWS);
-  if (row >= to) return;
-  const scratch = prepare(p);
-  const cell = word(p, Recurrent.Cell);
-  const units = word(p, Recurrent.Units);
-  const columns = gatesOf(cell) * units;
-  const source = address(p, Recurrent.Kernel);
-  const joint = cell == Cell.GruBefore ? columns - units : columns;
-  const own = scratch + floats(up(units, GEMM_PANEL), joint);
-  turnPanels(source, floats(1, columns), units, joint, scratch, (<usize>joint) << 5);
-  if (joint < columns) {
-    turnPanels(source + floats(1, joint), floats(1, columns), units, units, own, (<usize>units) << 5);
-  }
-  for (; row < to; row += RECURRENT_ROWS) backward(p, row, min<i32>(RECURRENT_ROWS, to - row), scratch);
 }
 
 /** dh' = (gradient of the products) · recurrentKernelᵀ, from the last step to the first. */

@@ -3,7 +3,7 @@ import { resamplingOps } from '../ops/resampling.ts';
 import type { Tensor } from '../ops/tensor.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
-import { checkImage, type Sizes, sizesOption, triple } from './windows.ts';
+import { imageOnly, type Sizes, sizesOption, triple } from './windows.ts';
 
 function adaptiveLayer(
   type: string,
@@ -18,10 +18,7 @@ function adaptiveLayer(
     type,
     name: layerName(options, type),
     config: { outputSize: size },
-    parameters([shape], layer) {
-      checkImage([-1, ...shape], dimensions, layer, type);
-      return [];
-    },
+    parameters: imageOnly(dimensions, type),
     trace([x], { graph }): Tensor {
       const sizes = { image: triple(x.shape.slice(1, -1), 1), grid: triple(size, 1) };
       return mean

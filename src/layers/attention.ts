@@ -85,10 +85,7 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Callable
     `${what}: kernelInitializer`,
   );
   const biasInitializer = initializerConfig(options.biasInitializer ?? 'zeros', `${what}: biasInitializer`);
-  const kernelRegularizer =
-    options.kernelRegularizer === undefined
-      ? undefined
-      : regularizer(options.kernelRegularizer, `${what}: kernelRegularizer`);
+  const kernelRegularizer = regularizer(options.kernelRegularizer, `${what}: kernelRegularizer`);
 
   /** A kernel of several parts side by side, each initialized as one of its own, and its bias. */
   const projection = (prefix: string, fanIn: number, fanOut: number, columns: number): ParameterSpec[] => {

@@ -2,27 +2,22 @@ import { integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { ConvolutionAttributes } from '../ops/attributes.ts';
 import { convolutionOps } from '../ops/convolution.ts';
-import { lastOf, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
+import { lastOf, type Shape, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { biasAndActivation, type KernelOptions, kernelConfig, kernelKeys, kernelsAndBias } from './kernel.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import {
   checkImage,
   type Padding,
-  paddingOption,
   type Sizes,
   sizesOption,
   triple,
+  type WindowOptions,
+  windowOptions,
   windows,
 } from './windows.ts';
 
-export interface ConvolutionOptions extends LayerOptions, KernelOptions {
-  /** Steps from one window to the next. Default 1. */
-  strides?: Sizes;
-  /** 'valid' (no padding), 'same' (zeros around; ceil(size / stride) results), in 1-D also 'causal' (zeros before). Default 'valid'. */
-  padding?: Padding;
-  /** Distance between the taps of a window. Default 1. */
-  dilationRate?: Sizes;
+export interface ConvolutionOptions extends LayerOptions, KernelOptions, WindowOptions {
   /** Groups of channels that are convolved apart, each with its share of the filters. Default 1. */
   groups?: number;
 }
@@ -62,10 +57,13 @@ function convolutionLayer(
   integer(filters, `${type}: filters`, 1);
   knownKeys(options, KEYS, type);
   const name = layerName(options, type);
-  const size = sizesOption(kernelSize, dimensions, `${type}: kernelSize`);
-  const strides = sizesOption(options.strides ?? 1, dimensions, `${type}: strides`);
-  const dilationRate = sizesOption(options.dilationRate ?? 1, dimensions, `${type}: dilationRate`);
-  const padding = paddingOption(options.padding ?? 'valid', type, type === 'conv1d');
+  const { size, strides, dilationRate, padding } = windowOptions(
+    kernelSize,
+    options,
+    dimensions,
+    type,
+    type === 'conv1d',
+  );
   const groups = integer(options.groups ?? 1, `${type}: groups`, 1);
   if (filters % groups !== 0) {
     throw new UsageError(`${type}: ${filters} filters cannot be shared by ${groups} groups`);
@@ -83,12 +81,12 @@ function convolutionLayer(
     name,
     config: written({ filters, kernelSize: size, strides, padding, dilationRate, groups, ...kernel.json }),
     parameters([shape], layer) {
-      checkImage([-1, ...shape], dimensions, layer, type);
+      checkImage(shape, dimensions, layer, type);
       const channels = lastOf(shape);
       if (channels % groups !== 0) {
         throw new UsageError(`layer '${layer}': ${channels} channels cannot be shared by ${groups} groups`);
       }
-      const field = size.reduce((a, b) => a * b, 1);
+      const field = sizeOf(size, 1);
       const perGroup = channels / groups;
       // fans as Keras counts them: the field times the channels of the kernel's last two dimensions
       const fans = { fanIn: field * perGroup, fanOut: field * filters };
@@ -150,10 +148,7 @@ function transposedLayer(
   integer(filters, `${type}: filters`, 1);
   knownKeys(options, ['name', 'strides', 'padding', 'outputPadding', 'dilationRate', ...kernelKeys()], type);
   const name = layerName(options, type);
-  const size = sizesOption(kernelSize, dimensions, `${type}: kernelSize`);
-  const strides = sizesOption(options.strides ?? 1, dimensions, `${type}: strides`);
-  const dilationRate = sizesOption(options.dilationRate ?? 1, dimensions, `${type}: dilationRate`);
-  const padding = paddingOption(options.padding ?? 'valid', type);
+  const { size, strides, dilationRate, padding } = windowOptions(kernelSize, options, dimensions, type);
   const outputPadding =
     options.outputPadding === undefined
       ? undefined
@@ -199,9 +194,9 @@ function transposedLayer(
       ...kernel.json,
     }),
     parameters([shape], layer) {
-      checkImage([-1, ...shape], dimensions, layer, type);
+      checkImage(shape, dimensions, layer, type);
       const channels = lastOf(shape);
-      const field = size.reduce((a, b) => a * b, 1);
+      const field = sizeOf(size, 1);
       const fans = { fanIn: field * filters, fanOut: field * channels };
       return kernelsAndBias(kernel, [{ shape: [...size, filters, channels], ...fans }], filters);
     },

@@ -1,10 +1,10 @@
 import { dimensions, flag, integer, knownKeys, nearest, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
-import { BATCH, isTensor, showShape, type Tensor } from '../ops/tensor.ts';
+import { BATCH, isTensor, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { AnyLayer, CallContext, Each, Layer, ParameterSpec } from './layer.ts';
-import { Weight } from './operations/operand.ts';
+import { showResult, Weight } from './operations/operand.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 import {
@@ -131,7 +131,7 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
     const dims = dimensions(shape, `${what}: shape`);
     knownKeys(options, ['initializer', 'regularizer', 'trainable', 'learningRateScale'], what);
     // a kernel [… , in, out]: positions before it count as inputs and outputs, as for convolutions
-    const positions = dims.slice(0, -2).reduce((a, b) => a * b, 1);
+    const positions = sizeOf(dims.slice(0, -2), 1);
     const fanOut = dims.at(-1) ?? 1;
     const weight = new Weight(name, dims);
     const spec: ParameterSpec = {
@@ -140,10 +140,7 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
       fanIn: positions * (dims.at(-2) ?? fanOut),
       fanOut: positions * fanOut,
       initializer: initializerConfig(options.initializer ?? 'glorotUniform', `${what}: initializer`),
-      regularizer:
-        options.regularizer === undefined
-          ? undefined
-          : regularizer(options.regularizer, `${what}: regularizer`),
+      regularizer: regularizer(options.regularizer, `${what}: regularizer`),
       trainable: flag(options.trainable ?? true, `${what}: trainable`),
       learningRateScale: number(options.learningRateScale ?? 1, `${what}: learningRateScale`, { min: 0 }),
     };
@@ -214,15 +211,9 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
 /** What `call` or a lambda gave, if it is rows of a tensor of this trace. */
 function checkedResult(y: unknown, graph: Graph): Tensor {
   if (isTensor(y) && y.tracer === graph && y.shape[0] === BATCH) return y;
-  const got = isTensor(y)
-    ? y.tracer === graph
-      ? `one of shape ${showShape(y.shape)}`
-      : 'one of another trace'
-    : y instanceof Promise
-      ? 'a promise: it cannot be async'
-      : show(y);
   throw new UsageError(
-    `layer '${graph.layer}': call must return a tensor [batch, …] made by operations from its input, got ${got}`,
+    `layer '${graph.layer}': call must return a tensor [batch, …] made by operations from its input, ` +
+      `got ${showResult(y, graph)}`,
   );
 }
 

@@ -5,31 +5,17 @@ import { depthwiseOps } from '../ops/depthwise.ts';
 import { matmulOps } from '../ops/matmul.ts';
 import { resamplingOps } from '../ops/resampling.ts';
 import { sourceOps } from '../ops/sources.ts';
-import { lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
+import { lastOf, type Shape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { InitializerLike } from './initializers.ts';
 import { type BiasOptions, biasAndActivation, kernelConfig, kernelKeys, kernelsAndBias } from './kernel.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import type { Regularizer } from './regularizers.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
-import {
-  checkImage,
-  type Padding,
-  paddingOption,
-  type Sizes,
-  sizesOption,
-  triple,
-  windows,
-} from './windows.ts';
+import { checkImage, type Sizes, triple, type WindowOptions, windowOptions, windows } from './windows.ts';
 
-export interface DepthwiseOptions extends LayerOptions, BiasOptions {
-  /** Steps from one window to the next. Default 1. */
-  strides?: Sizes;
-  /** 'valid' (no padding), 'same' (zeros around; ceil(size / stride) results), in 1-D also 'causal' (zeros before). Default 'valid'. */
-  padding?: Padding;
+export interface DepthwiseOptions extends LayerOptions, BiasOptions, WindowOptions {
   /** Filters of each channel: output c · depthMultiplier + m is filter m of channel c. Default 1. */
   depthMultiplier?: number;
-  /** Distance between the taps of a window. Default 1. */
-  dilationRate?: Sizes;
   /** Of the depthwise kernel. Default 'glorotUniform'. */
   depthwiseInitializer?: InitializerLike;
   /** Penalty on the depthwise kernel. Default: none. */
@@ -89,17 +75,20 @@ export function separableConv2d(
 
 /** The depthwise part of both. */
 function depthwisePart(type: string, dimensions: number, kernelSize: Sizes, options: DepthwiseOptions) {
-  const size = sizesOption(kernelSize, dimensions, `${type}: kernelSize`);
-  const strides = sizesOption(options.strides ?? 1, dimensions, `${type}: strides`);
-  const dilationRate = sizesOption(options.dilationRate ?? 1, dimensions, `${type}: dilationRate`);
-  const padding = paddingOption(options.padding ?? 'valid', type, dimensions === 1);
+  const { size, strides, dilationRate, padding } = windowOptions(
+    kernelSize,
+    options,
+    dimensions,
+    type,
+    dimensions === 1,
+  );
   const multiplier = integer(options.depthMultiplier ?? 1, `${type}: depthMultiplier`, 1);
-  const field = size.reduce((a, b) => a * b, 1);
+  const field = sizeOf(size, 1);
   return {
     multiplier,
     config: { kernelSize: size, strides, padding, depthMultiplier: multiplier, dilationRate },
     kernel(shape: Shape, layer: string) {
-      checkImage([-1, ...shape], dimensions, layer, type);
+      checkImage(shape, dimensions, layer, type);
       const channels = lastOf(shape);
       // fans as Keras counts them: the field times the kernel's last two dimensions
       const fans = { fanIn: field * channels, fanOut: field * multiplier };
@@ -120,7 +109,7 @@ function depthwisePart(type: string, dimensions: number, kernelSize: Sizes, opti
 /** Each channel `times` times: the channels of a line as an image of one channel that grows. */
 function repeatChannels(graph: Graph, x: Tensor, times: number): Tensor {
   const [first, ...rest] = x.shape.slice(1) as [number, ...number[]];
-  const line = rest.reduce((a, b) => a * b, 1);
+  const line = sizeOf(rest, 1);
   const image = graph.add(sourceOps.reshape, [x], { shape: [first, line, 1] });
   const sizes = { image: [1, first, line], grid: [1, first, line * times], linear: false } as const;
   const repeated = graph.add(resamplingOps.resample, [image], sizes);

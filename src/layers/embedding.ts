@@ -43,10 +43,7 @@ export function embedding(
     options.embeddingsInitializer ?? 'randomUniform',
     `${what}: embeddingsInitializer`,
   );
-  const embeddingsRegularizer =
-    options.embeddingsRegularizer === undefined
-      ? undefined
-      : regularizer(options.embeddingsRegularizer, `${what}: embeddingsRegularizer`);
+  const embeddingsRegularizer = regularizer(options.embeddingsRegularizer, `${what}: embeddingsRegularizer`);
   return callable({
     type: what,
     name: layerName(options, what),

@@ -1,6 +1,7 @@
 import { Fill } from '../../assembly/tape.ts';
 import { knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
+import { sizeOf } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 
 /** Standard deviation of a standard normal distribution cut at ±2. */
@@ -139,7 +140,7 @@ export function initialize(
     orthonormal(engine, fans.shape, config.gain, target, seed, stream);
     return;
   }
-  const count = fans.shape.reduce((a, b) => a * b, 1);
+  const count = sizeOf(fans.shape, 1);
   const [kind, a, b] = distribution(config, fans);
   engine.core.fill(kind, target, count, a, b, BigInt(seed), stream);
   if (fans.ones) engine.arena.f32(target, count).fill(1, ...fans.ones);
@@ -181,7 +182,7 @@ function orthonormal(
   stream: number,
 ): void {
   const columns = shape.at(-1) ?? 1;
-  const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const rows = sizeOf(shape.slice(0, -1), 1);
   const [count, length] = rows < columns ? [rows, columns] : [columns, rows];
   const scratch = engine.arena.allocate(rows * columns * 8);
   const byColumns = rows < columns ? 0 : 1;

@@ -78,8 +78,7 @@ export function kernelConfig(
     const fallback = name === 'bias' ? 'zeros' : 'glorotUniform';
     return {
       initializer: initializerConfig(options[initializer] ?? fallback, `${what}: ${initializer}`),
-      regularizer:
-        options[penalty] === undefined ? undefined : regularizer(options[penalty], `${what}: ${penalty}`),
+      regularizer: regularizer(options[penalty], `${what}: ${penalty}`),
     };
   };
   const activation = activationConfig(options.activation ?? 'linear', what);

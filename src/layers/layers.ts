@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { matmulOps } from '../ops/matmul.ts';
 import { sourceOps } from '../ops/sources.ts';
-import { lastOf, showShape, type Tensor } from '../ops/tensor.ts';
+import { lastOf, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import {
   type ActivationConfig,
   type ActivationLike,
@@ -109,7 +109,7 @@ export function flatten(options: LayerOptions = {}): CallableLayer {
     name: layerName(options, 'flatten'),
     config: {},
     trace: ([x], { graph }) => {
-      const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
+      const size = sizeOf(x.shape, 1);
       return x.shape.length === 2 ? x : graph.add(sourceOps.reshape, [x], { shape: [size] });
     },
   });
@@ -129,7 +129,7 @@ export function reshape(shape: readonly number[], options: LayerOptions = {}): C
     name: layerName(options, 'reshape'),
     config: { shape: [...shape] },
     trace: ([x], { graph }) => {
-      const size = x.shape.slice(1).reduce((a, b) => a * b, 1);
+      const size = sizeOf(x.shape, 1);
       const known = shape.reduce((a, d) => (d === -1 ? a : a * d), 1);
       const complete = shape.map((d) => (d === -1 ? size / known : d));
       if (!complete.every(Number.isInteger)) {

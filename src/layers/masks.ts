@@ -5,7 +5,7 @@ import { axesOps } from '../ops/axes.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
 import { sourceOps } from '../ops/sources.ts';
-import type { Tensor } from '../ops/tensor.ts';
+import { sizeOf, type Tensor } from '../ops/tensor.ts';
 
 /*
  * A mask says which time steps count: [batch, time], 1 where one does, 0 where it is left out. `masking` and `embedding`
@@ -34,7 +34,7 @@ export function chainMasks(graph: Graph, inputs: readonly Tensor[]): Tensor | un
 /** Ones [batch, time], for x [batch, time, …]. */
 function allSteps(graph: Graph, x: Tensor): Tensor {
   const [, time, ...rest] = x.shape;
-  const size = rest.reduce((a, b) => a * b, 1);
+  const size = sizeOf(rest, 1);
   const flat = graph.add(sourceOps.reshape, [x], { shape: [time!, size] });
   const first = graph.add(mergeOps.slice, [flat], { axis: 2, from: 0, size: 1 });
   const steps = graph.add(sourceOps.reshape, [first], { shape: [time!] });

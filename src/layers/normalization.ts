@@ -54,7 +54,7 @@ function common(what: string, options: NormalizationOptions, defaultEpsilon = 1e
   const gammaInitializer = initializerConfig(options.gammaInitializer ?? 'ones', `${what}: gammaInitializer`);
   const betaInitializer = initializerConfig(options.betaInitializer ?? 'zeros', `${what}: betaInitializer`);
   const penalty = (key: 'gammaRegularizer' | 'betaRegularizer'): Regularizer | undefined =>
-    options[key] === undefined ? undefined : regularizer(options[key], `${what}: ${key}`);
+    regularizer(options[key], `${what}: ${key}`);
   const gammaRegularizer = penalty('gammaRegularizer');
   const betaRegularizer = penalty('betaRegularizer');
   const config = { epsilon, scale, gammaInitializer, gammaRegularizer, trainable };

@@ -8,7 +8,7 @@ import { averageOfMasked } from './masks.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import {
-  checkImage,
+  imageOnly,
   type Padding,
   paddingOption,
   type Sizes,
@@ -42,10 +42,7 @@ function poolingLayer(
     type,
     name,
     config: { poolSize, strides, padding },
-    parameters([shape], layer) {
-      checkImage([-1, ...shape], dimensions, layer, type);
-      return [];
-    },
+    parameters: imageOnly(dimensions, type),
     trace: ([x], { graph }) => {
       const where = windows(x.shape, poolSize, strides, ones, padding, graph.layer);
       const pool = (of: Tensor) => graph.add(poolingOps.pool, [of], { ...where, mean }) as unknown as Tensor;
@@ -94,10 +91,7 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
     type,
     name: layerName(options, type),
     config: {},
-    parameters([shape], layer) {
-      checkImage([-1, ...shape], dimensions, layer, type);
-      return [];
-    },
+    parameters: imageOnly(dimensions, type),
     trace([image], { graph }) {
       const mask = graph.masks.get(image);
       const x = mask && dimensions === 1 && mean ? averageOfMasked(graph, image, mask) : image;

@@ -1,6 +1,6 @@
 import { flag, integer, knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
-import { showShape } from '../ops/tensor.ts';
+import { showShape, sizeOf } from '../ops/tensor.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import { mul, neg, relu, sub } from './operations/elementwise.ts';
 import { broadcastTo, expandDims, transpose } from './operations/shapes.ts';
@@ -89,10 +89,7 @@ export function prelu(options: PreluOptions = {}): CallableLayer {
     options.alphaInitializer ?? 'zeros',
     `${what}: alphaInitializer`,
   );
-  const alphaRegularizer =
-    options.alphaRegularizer === undefined
-      ? undefined
-      : regularizer(options.alphaRegularizer, `${what}: alphaRegularizer`);
+  const alphaRegularizer = regularizer(options.alphaRegularizer, `${what}: alphaRegularizer`);
   const trainable = flag(options.trainable ?? true, `${what}: trainable`);
   return callable({
     type: what,
@@ -107,7 +104,7 @@ export function prelu(options: PreluOptions = {}): CallableLayer {
         );
       }
       const shape = row.map((d, i) => (sharedAxes.includes(i + 1) ? 1 : d));
-      const count = shape.reduce((a, b) => a * b, 1);
+      const count = sizeOf(shape, 1);
       return [
         {
           name: 'alpha',

@@ -237,8 +237,7 @@ function recurrent<Results extends SymbolicTensor[]>(
   const biasInitializer = initializer('biasInitializer', 'zeros');
   const penalty = (
     key: 'kernelRegularizer' | 'recurrentRegularizer' | 'biasRegularizer',
-  ): Regularizer | undefined =>
-    options[key] === undefined ? undefined : regularizer(options[key], `${type}: ${key}`);
+  ): Regularizer | undefined => regularizer(options[key], `${type}: ${key}`);
   const kernelRegularizer = penalty('kernelRegularizer');
   const recurrentRegularizer = penalty('recurrentRegularizer');
   const biasRegularizer = penalty('biasRegularizer');

@@ -26,7 +26,9 @@ export function l1l2(options: { l1?: number; l2?: number } = {}): Regularizer {
   };
 }
 
-export function regularizer(value: unknown, what: string): Regularizer {
+/** A penalty as an option, checked; undefined: none. */
+export function regularizer(value: unknown, what: string): Regularizer | undefined {
+  if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null) {
     throw new UsageError(`${what} must be l1(), l2() or l1l2(), got ${show(value)}`);
   }

@@ -4,7 +4,7 @@ import { resamplingOps } from '../ops/resampling.ts';
 import { showShape } from '../ops/tensor.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
-import { checkImage, type Sizes, sizesOption, triple } from './windows.ts';
+import { imageOnly, type Sizes, sizesOption, triple } from './windows.ts';
 
 /**
  * Before and after each dimension: one number for all, or for each dimension a number or a pair [before, after]; in 1-D
@@ -62,10 +62,7 @@ function padLayer(
     type,
     name: layerName(options, type),
     config: { [option]: sides },
-    parameters([shape], layer) {
-      checkImage([-1, ...shape], sides.length, layer, type);
-      return [];
-    },
+    parameters: imageOnly(sides.length, type),
     trace([x], { graph }) {
       const image = x.shape.slice(1, -1);
       const grid = image.map((d, i) => d + sign * (sides[i]![0]! + sides[i]![1]!));
@@ -142,10 +139,7 @@ function upSampling(type: string, dimensions: number, options: UpSampling2dOptio
     type,
     name: layerName(options, type),
     config: planar ? { size, interpolation } : { size },
-    parameters([shape], layer) {
-      checkImage([-1, ...shape], dimensions, layer, type);
-      return [];
-    },
+    parameters: imageOnly(dimensions, type),
     trace([x], { graph }) {
       const image = x.shape.slice(1, -1);
       const grid = image.map((d, i) => d * size[i]!);

@@ -2,6 +2,7 @@ import { integer, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Triple, WindowAttributes } from '../ops/attributes.ts';
 import { BATCH, type Shape, showShape } from '../ops/tensor.ts';
+import type { Layer } from './layer.ts';
 
 /** 'valid': windows inside the image only; 'same': as many as ceil(size / stride), zeros around; 'causal': zeros before. */
 export type Padding = 'valid' | 'same' | 'causal';
@@ -26,14 +27,49 @@ export function sizesOption(value: unknown, dimensions: number, what: string, le
   return value.map((d) => integer(d, what, least));
 }
 
+/** Options of layers that convolve. */
+export interface WindowOptions {
+  /** Steps from one window to the next. Default 1. */
+  strides?: Sizes;
+  /** 'valid' (no padding), 'same' (zeros around; ceil(size / stride) results), in 1-D also 'causal' (zeros before). Default 'valid'. */
+  padding?: Padding;
+  /** Distance between the taps of a window. Default 1. */
+  dilationRate?: Sizes;
+}
+
+/** The same, checked, with the size of the windows. */
+export function windowOptions(
+  kernelSize: unknown,
+  options: WindowOptions,
+  dimensions: number,
+  type: string,
+  causal = false,
+) {
+  const sizes = (value: unknown, name: string) => sizesOption(value, dimensions, `${type}: ${name}`);
+  return {
+    size: sizes(kernelSize, 'kernelSize'),
+    strides: sizes(options.strides ?? 1, 'strides'),
+    dilationRate: sizes(options.dilationRate ?? 1, 'dilationRate'),
+    padding: paddingOption(options.padding ?? 'valid', type, causal),
+  };
+}
+
 /** Throws unless a row of the input is `dimensions` spatial dimensions and the channels. */
-export function checkImage(x: Shape, dimensions: number, layer: string, type: string): void {
-  if (x.length === dimensions + 2) return;
+export function checkImage(row: Shape, dimensions: number, layer: string, type: string): void {
+  if (row.length === dimensions + 1) return;
   const names = ['depth', 'height', 'width'].slice(3 - dimensions);
   const wanted = dimensions === 1 ? 'steps' : names.join(', ');
   throw new UsageError(
-    `layer '${layer}': ${type} needs an input of shape [batch, ${wanted}, channels], got ${showShape(x)}`,
+    `layer '${layer}': ${type} needs an input of shape [batch, ${wanted}, channels], got ${showShape([BATCH, ...row])}`,
   );
+}
+
+/** Of a layer without parameters that takes such an input. */
+export function imageOnly(dimensions: number, type: string): NonNullable<Layer['parameters']> {
+  return ([row], layer) => {
+    checkImage(row, dimensions, layer, type);
+    return [];
+  };
 }
 
 /** As many as the spatial dimensions, filled up in front. */

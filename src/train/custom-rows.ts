@@ -1,9 +1,9 @@
 import { ReduceKind } from '../../assembly/tape.ts';
-import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
+import { showResult } from '../layers/operations/operand.ts';
 import { axesOps } from '../ops/axes.ts';
-import { BATCH, isTensor, showShape, type Tensor } from '../ops/tensor.ts';
+import { BATCH, isTensor, type Tensor } from '../ops/tensor.ts';
 import { maskedSteps } from './masked.ts';
 
 /**
@@ -24,15 +24,9 @@ export function rowsOf(
 ): Tensor {
   const y: unknown = compute(target, output);
   if (!isTensor(y) || y.tracer !== graph || y.shape[0] !== BATCH || y.type !== 'f32') {
-    const got = isTensor(y)
-      ? y.tracer === graph
-        ? `one of shape ${showShape(y.shape)}`
-        : 'one of another trace'
-      : y instanceof Promise
-        ? 'a promise: it cannot be async'
-        : show(y);
     throw new UsageError(
-      `${what}: the function must return a tensor [batch] or [batch, …], made by operations of yTrue and yPred, got ${got}`,
+      `${what}: the function must return a tensor [batch] or [batch, …], made by operations of yTrue and yPred, ` +
+        `got ${showResult(y, graph)}`,
     );
   }
   if (y.shape.length === 1) return y;

@@ -4,9 +4,10 @@ import { type ArrayData, type ArrayInput, toArray } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
 import { gradients } from '../graph/gradient.ts';
 import { Graph } from '../graph/graph.ts';
+import { showResult } from '../layers/operations/operand.ts';
 import { lossOps } from '../ops/losses.ts';
 import { sourceOps } from '../ops/sources.ts';
-import { isTensor, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
+import { isTensor, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import type { Prediction } from './predictor.ts';
 
@@ -108,15 +109,8 @@ function compile(
 
 function checkedValue(y: unknown, graph: Graph): Tensor {
   if (isTensor(y) && y.tracer === graph && y.shape.length === 0) return y;
-  const got = isTensor(y)
-    ? y.tracer === graph
-      ? `shape ${showShape(y.shape)}`
-      : 'one of another trace'
-    : y instanceof Promise
-      ? 'a promise: it cannot be async'
-      : show(y);
   throw new UsageError(
-    `gradient: the function must return a tensor of one number, such as ops.sum(…) or ops.mean(…), got ${got}`,
+    `gradient: the function must return a tensor of one number, such as ops.sum(…) or ops.mean(…), got ${showResult(y, graph)}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { nearest, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { ParameterSpec } from '../layers/layer.ts';
+import { sizeOf } from '../ops/tensor.ts';
 
 /** A parameter with its place in the flat range that parameters, gradients and optimizer states share. */
 export interface Parameter extends ParameterSpec {
@@ -35,7 +36,7 @@ export class ParameterLayout {
   constructor(specs: readonly ParameterSpec[]) {
     let offset = 0;
     this.list = specs.map((spec) => {
-      const count = spec.shape.reduce((a, b) => a * b, 1);
+      const count = sizeOf(spec.shape, 1);
       const layer = spec.name.slice(0, spec.name.lastIndexOf('/'));
       const parameter = { ...spec, layer, offset, count };
       offset = Math.ceil((offset + count) / ALIGN) * ALIGN;

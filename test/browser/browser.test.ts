@@ -9,6 +9,7 @@ import { type BuildOptions, build } from 'esbuild';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as downhill from '../../src/index.ts';
+import { families } from './families.ts';
 import type { Tasks } from './page.ts';
 import { work } from './work.ts';
 
@@ -105,6 +106,15 @@ describe.runIf(required || existsSync(executablePath))('in Chromium', () => {
       expect(node.losses.at(-1)).toBeLessThan(0.05);
       expect(node.scores.accuracy).toBeGreaterThan(0.8);
       expect(await inPage(way, 'work')).toEqual(node);
+    },
+  );
+
+  it.each([shipped, bundled])(
+    'convolution, normalization, attention, a recurrence and operations of the user train in a page as in Node, bit for bit',
+    async (way) => {
+      const node = await families(downhill);
+      expect(node.losses.at(-1)).toBeLessThan(node.losses[0]! / 2);
+      expect(await inPage(way, 'families')).toEqual(node);
     },
   );
 

@@ -1,5 +1,6 @@
 import * as packed from 'downhill';
 import type * as Source from '../../src/index.ts';
+import { families } from './families.ts';
 import { work } from './work.ts';
 
 /** The types of dist/ are copies of those in src/. */
@@ -49,6 +50,6 @@ async function files(): Promise<{ save: string; load: string; threads: string }>
   };
 }
 
-const tasks = { work: () => work(downhill), liveliness, files };
+const tasks = { work: () => work(downhill), families: () => families(downhill), liveliness, files };
 export type Tasks = typeof tasks;
 Object.assign(globalThis, tasks);

@@ -12,7 +12,7 @@ export interface Work {
   readonly bytes: readonly number[];
 }
 
-const bits = ({ data }: { data: Float32Array }) => [
+export const bits = ({ data }: { data: Float32Array }) => [
   ...new Int32Array(data.buffer, data.byteOffset, data.length),
 ];
 

@@ -20,7 +20,7 @@ import {
   transformerEncoder,
 } from '../../src/index.ts';
 import { each, loose } from '../errors/support.ts';
-import { randomValues } from '../train/support.ts';
+import { deviation, randomValues } from '../train/support.ts';
 
 interface Values {
   name: string;
@@ -41,16 +41,6 @@ const golden: Golden = JSON.parse(
   readFileSync(new URL('../golden/attention.json', import.meta.url), 'utf8'),
 ).decoder;
 const typed = ({ name, shape, data }: Values) => ({ name, shape, data: Float32Array.from(data) });
-
-/** As in test/train/traces.test.ts. */
-function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const scale = Math.max(...Array.from(b, Math.abs));
-  let worst = a.length === b.length ? 0 : Infinity;
-  for (let i = 0; i < b.length; i++) {
-    worst = Math.max(worst, Math.abs(a[i]! - b[i]!) / Math.max(Math.abs(b[i]!), scale * 1e-3));
-  }
-  return worst;
-}
 
 const ROWS = 5;
 const [TIME, KEYS, CHANNELS] = [6, 9, 8];

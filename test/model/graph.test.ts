@@ -16,6 +16,7 @@ import {
   sgd,
   Trainer,
 } from '../../src/index.ts';
+import { deviation } from '../train/support.ts';
 import { matrix } from './support.ts';
 
 interface Values {
@@ -45,16 +46,6 @@ function residual(reproducible: boolean) {
     outputs: dense(3, { name: 'last' })(concatenate()([r, shared(r)])),
     reproducible,
   });
-}
-
-/** Largest |a - b| relative to |b|, where |b| is at least a thousandth of the largest of its tensor. */
-function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const scale = Math.max(...Array.from(b, Math.abs));
-  let worst = a.length === b.length ? 0 : Infinity;
-  for (let i = 0; i < b.length; i++) {
-    worst = Math.max(worst, Math.abs(a[i]! - b[i]!) / Math.max(Math.abs(b[i]!), scale * 1e-3));
-  }
-  return worst;
 }
 
 describe('a residual network with a shared layer', () => {

@@ -5,7 +5,7 @@ import { BATCH, type Shape } from '../../src/ops/tensor.ts';
 import * as twin from '../reference/convolution.ts';
 import { filterMagnitude, forwardMagnitude, inputMagnitude } from '../reference/minimal.ts';
 import { make, type Numbers, uniform } from '../reference/numbers.ts';
-import { type Rows, type Size, tensor } from './row.ts';
+import { type RowOf, type Rows, type Size, tensor, type VariantOf } from './row.ts';
 
 export interface Geometry {
   readonly name: string;
@@ -84,7 +84,7 @@ export const times = (x: Numbers, factor: number): number[] => make(x.length, (i
 const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
 
 /** Products in a sum of each of the three. */
-export function lengths({ taps, grid, channels, filters, groups, batch }: twin.ConvolutionSize) {
+function lengths({ taps, grid, channels, filters, groups, batch }: twin.ConvolutionSize) {
   return {
     forward: (product(taps) * channels) / groups,
     input: (product(taps) * filters) / groups,
@@ -127,65 +127,78 @@ const from1 = (n: number): number => Math.max(n, 1);
 /** Every count of channels and filters up to 9 and 19, in 68 of their pairs. */
 const MIXED = (n: number): Size => ({ rows: 1, columns: (n % 19) + 1, inner: (n % 9) + 1 });
 
+/** Rows of a convolution and its two gradients: of depthwise ones, too. */
+export function rowsOf<Attributes>(
+  variants: readonly VariantOf<Attributes>[],
+  sizeOf: (attributes: Attributes, size: Size) => twin.ConvolutionSize,
+  shapesOf: (attributes: Attributes, size: Size) => Shapes,
+  tail: (n: number) => Size,
+): { readonly [Role in 'forward' | 'input' | 'filter']: RowOf<Attributes> } {
+  const operandsOf =
+    (first: keyof Shapes, second: keyof Shapes, wanted: boolean): RowOf<Attributes>['operands'] =>
+    (size, attributes, random) => {
+      const shapes = shapesOf(attributes, size);
+      return [first, second].map((role) => {
+        const rows = role === 'kernel' ? 1 : size.rows;
+        return tensor(shapes[role], rows, (n) => uniform(random, n), wanted);
+      });
+    };
+  return {
+    forward: {
+      variants,
+      operands: operandsOf('image', 'kernel', true),
+      forward: ([x, w], attributes, size) => twin.convolution(x!, w!, sizeOf(attributes, size)),
+      forwardBound: ([x, w], attributes, size) => bounds.forward(x!, w!, sizeOf(attributes, size)),
+      linear: true,
+      gradient: {
+        twin: ([x, w], attributes, dy, size) => {
+          const s = sizeOf(attributes, size);
+          return [twin.convolutionInput(dy, w!, s), twin.convolutionFilter(x!, dy, s)];
+        },
+        bound: ([x, w], attributes, dy, size) => {
+          const s = sizeOf(attributes, size);
+          return [bounds.input(dy, w!, s), bounds.filter(x!, dy, s)];
+        },
+      },
+      tails: [tail],
+    },
+
+    input: {
+      variants,
+      operands: operandsOf('result', 'kernel', true),
+      forward: ([dy, w], attributes, size) => twin.convolutionInput(dy!, w!, sizeOf(attributes, size)),
+      forwardBound: ([dy, w], attributes, size) => bounds.input(dy!, w!, sizeOf(attributes, size)),
+      linear: true,
+      gradient: {
+        twin: ([dy, w], attributes, dx, size) => {
+          const s = sizeOf(attributes, size);
+          return [twin.convolution(dx, w!, s), twin.convolutionFilter(dx, dy!, s)];
+        },
+        bound: ([dy, w], attributes, dx, size) => {
+          const s = sizeOf(attributes, size);
+          return [bounds.forward(dx, w!, s), bounds.filter(dx, dy!, s)];
+        },
+      },
+      tails: [tail],
+    },
+
+    filter: {
+      variants,
+      operands: operandsOf('image', 'result', false),
+      forward: ([x, dy], attributes, size) => twin.convolutionFilter(x!, dy!, sizeOf(attributes, size)),
+      forwardBound: ([x, dy], attributes, size) => bounds.filter(x!, dy!, sizeOf(attributes, size)),
+      gradient: 'none',
+      tails: [tail],
+    },
+  };
+}
+
+const rows = rowsOf(variants, sizeOf, shapesOf, MIXED);
+
 export const convolution: Rows<'convolution' | 'convolutionInput' | 'convolutionFilter'> = {
-  convolution: {
-    variants,
-    operands: (size, attributes, random) => {
-      const { image, kernel } = shapesOf(attributes, size);
-      const fill = (n: number): Float32Array => uniform(random, n);
-      return [tensor(image, size.rows, fill), tensor(kernel, 1, fill)];
-    },
-    forward: ([x, w], attributes, size) => twin.convolution(x!, w!, sizeOf(attributes, size)),
-    forwardBound: ([x, w], attributes, size) => bounds.forward(x!, w!, sizeOf(attributes, size)),
-    linear: true,
-    gradient: {
-      twin: ([x, w], attributes, dy, size) => {
-        const s = sizeOf(attributes, size);
-        return [twin.convolutionInput(dy, w!, s), twin.convolutionFilter(x!, dy, s)];
-      },
-      bound: ([x, w], attributes, dy, size) => {
-        const s = sizeOf(attributes, size);
-        return [bounds.input(dy, w!, s), bounds.filter(x!, dy, s)];
-      },
-    },
-    tails: [MIXED],
-  },
-
-  convolutionInput: {
-    variants,
-    operands: (size, attributes, random) => {
-      const { result, kernel } = shapesOf(attributes, size);
-      const fill = (n: number): Float32Array => uniform(random, n);
-      return [tensor(result, size.rows, fill), tensor(kernel, 1, fill)];
-    },
-    forward: ([dy, w], attributes, size) => twin.convolutionInput(dy!, w!, sizeOf(attributes, size)),
-    forwardBound: ([dy, w], attributes, size) => bounds.input(dy!, w!, sizeOf(attributes, size)),
-    linear: true,
-    gradient: {
-      twin: ([dy, w], attributes, dx, size) => {
-        const s = sizeOf(attributes, size);
-        return [twin.convolution(dx, w!, s), twin.convolutionFilter(dx, dy!, s)];
-      },
-      bound: ([dy, w], attributes, dx, size) => {
-        const s = sizeOf(attributes, size);
-        return [bounds.forward(dx, w!, s), bounds.filter(dx, dy!, s)];
-      },
-    },
-    tails: [MIXED],
-  },
-
-  convolutionFilter: {
-    variants,
-    operands: (size, attributes, random) => {
-      const { image, result } = shapesOf(attributes, size);
-      const fill = (n: number): Float32Array => uniform(random, n);
-      return [tensor(image, size.rows, fill, false), tensor(result, size.rows, fill, false)];
-    },
-    forward: ([x, dy], attributes, size) => twin.convolutionFilter(x!, dy!, sizeOf(attributes, size)),
-    forwardBound: ([x, dy], attributes, size) => bounds.filter(x!, dy!, sizeOf(attributes, size)),
-    gradient: 'none',
-    tails: [MIXED],
-  },
+  convolution: rows.forward,
+  convolutionInput: rows.input,
+  convolutionFilter: rows.filter,
 };
 
 const POOLS: readonly (Geometry & { readonly mean: boolean })[] = [false, true].flatMap((mean) => [

@@ -1,7 +1,7 @@
 import { LossForm } from '../../assembly/tape.ts';
 import { ulpOf } from '../math/functions.ts';
 import { sigmoid, softplus } from '../reference/activations.ts';
-import { type BinaryForm, softmaxCrossEntropyGradient } from '../reference/losses.ts';
+import { type BinaryForm, clipped, softmaxCrossEntropyGradient } from '../reference/losses.ts';
 import { make, type Numbers, sum } from '../reference/numbers.ts';
 import { expError, perRow, rowErrors } from './softmax-bounds.ts';
 
@@ -20,10 +20,6 @@ export function meanSquaredErrorBound(loss: Numbers, columns: number): number[] 
 
 export function meanSquaredErrorGradientBound(gradient: Numbers): number[] {
   return make(gradient.length, (i) => Math.abs(gradient[i]!) * (1 + SCALED));
-}
-
-function clipped(p: number, { low, high }: BinaryForm): number {
-  return Math.min(Math.max(p, Math.fround(low)), Math.fround(high));
 }
 
 export function binaryCrossEntropyBound(

@@ -6,7 +6,7 @@ import { BATCH, type Shape, type Tensor } from '../../src/ops/tensor.ts';
 import * as activations from '../reference/activations.ts';
 import * as twins from '../reference/losses.ts';
 import * as metrics from '../reference/metrics.ts';
-import { type Numbers, uniform } from '../reference/numbers.ts';
+import { make, type Numbers, uniform } from '../reference/numbers.ts';
 import * as bounds from './loss-bounds.ts';
 import { COLUMNS, matrix, ROWS, type Rows, type Size, tensor } from './row.ts';
 
@@ -15,14 +15,44 @@ function predicted({ columns, inner }: Size): Shape {
   return inner === 1 ? [BATCH, columns] : [BATCH, inner, columns];
 }
 
-/** Factor of a row's loss, and of the gradient of their sum. */
-function scales({ reduction }: LossAttributes, perRow: number, rows: number): { row: number; all: number } {
-  return reduction === 'mean' ? { row: 1 / perRow, all: 1 / (perRow * rows) } : { row: 1, all: 1 };
+/** Elements of a prediction in one loss: of a row of the batch, or of a time step. */
+function perLoss({ steps }: { readonly steps?: boolean }, { columns, inner }: Size): number {
+  if (!steps) return columns * inner;
+  return inner === 1 ? 1 : columns;
 }
 
-/** Upstream gradient of the rows of a loss. */
-export function lossSeed({ reduction }: LossAttributes, rows: number): number {
+/** Factor of a loss, and of the gradient of their sum; losses of time steps are not divided by the batch. */
+function scales(
+  { reduction, steps }: LossAttributes,
+  each: number,
+  rows: number,
+): { row: number; all: number } {
+  if (reduction === 'sum') return { row: 1, all: 1 };
+  return { row: 1 / each, all: 1 / (each * (steps ? 1 : rows)) };
+}
+
+/** Upstream gradient of the rows of a loss; undefined: any, losses of time steps multiply by it. */
+export function lossSeed({ reduction, steps }: LossAttributes, rows: number): number | undefined {
+  if (steps) return undefined;
   return reduction === 'mean' ? 1 / rows : 1;
+}
+
+/** The gradient that a loss makes; that of time steps times the upstream one, where there is one. */
+function weighed({ steps }: LossAttributes, own: number[], dy: Numbers): number[] {
+  if (!steps || dy.length === 0) return own;
+  const each = own.length / dy.length;
+  return make(own.length, (i) => own[i]! * dy[Math.floor(i / each)]!);
+}
+
+/** Its error: that of what the loss makes, and of one more product. */
+function weighedBound(attributes: LossAttributes, own: number[], bound: number[], dy: Numbers): number[] {
+  if (!attributes.steps || dy.length === 0) return bound;
+  const more = make(own.length, (i) => bound[i]! + Math.abs(own[i]!));
+  return weighed(
+    attributes,
+    more,
+    make(dy.length, (i) => Math.abs(dy[i]!)),
+  );
 }
 
 function classes(random: () => number, count: number, from: number): Int32Array {
@@ -33,9 +63,10 @@ const LOWEST = 1e-7;
 /** Probabilities stay this far from 0 and 1. */
 const MARGIN = 0.05;
 
-function logits(reduction: LossAttributes['reduction']) {
+function logits(reduction: LossAttributes['reduction'], steps = false) {
   const form = { form: LossForm.Logits, zeroClipped: false, low: LOWEST, high: 1 - LOWEST };
-  return { name: `logits, ${reduction}`, attributes: { reduction, ...form } };
+  const name = `logits, ${reduction}${steps ? ' of steps' : ''}`;
+  return { name, attributes: { reduction, ...(steps && { steps }), ...form } };
 }
 
 function probability(name: string, form: LossForm, low: number, high: number, zeroClipped: boolean) {
@@ -45,6 +76,13 @@ function probability(name: string, form: LossForm, low: number, high: number, ze
   // a clip that is passed through has the bound's gradient, not its own
   return low > LOWEST && !zeroClipped ? { ...variant, smooth: false as const } : variant;
 }
+
+function ofSteps<V extends { readonly name: string; readonly attributes: LossAttributes }>(variant: V): V {
+  return { ...variant, name: `${variant.name} of steps`, attributes: { ...variant.attributes, steps: true } };
+}
+
+/** Units of three time steps. */
+const STEPS = (n: number): Size => ({ rows: 2, columns: Math.max(n, 1), inner: 3 });
 
 /** Rows of weights, or of the classes' one-hot rows. */
 function weightsOf(t: Numbers, sparse: boolean, columns: number): Numbers {
@@ -70,7 +108,7 @@ export const losses: Rows<Names> = {
     forward: ([x]) => Array.from(x!),
     forwardBound: () => 'exact',
     gradient: {
-      twin: ([x], attributes, _, { rows }) => [Array.from(x!, () => lossSeed(attributes, rows))],
+      twin: ([x], attributes, _, { rows }) => [Array.from(x!, () => lossSeed(attributes, rows)!)],
       bound: () => ['exact'],
     },
     tails: [ROWS],
@@ -80,43 +118,49 @@ export const losses: Rows<Names> = {
     variants: [
       { name: 'mean', attributes: { reduction: 'mean' } },
       { name: 'sum', attributes: { reduction: 'sum' } },
+      { name: 'mean of steps', attributes: { reduction: 'mean', steps: true } },
+      { name: 'sum of steps', attributes: { reduction: 'sum', steps: true } },
     ],
     operands: (size, _, random) => {
       const shape = predicted(size);
       const fill = (n: number): Float32Array => uniform(random, n);
       return [tensor(shape, size.rows, fill), tensor(shape, size.rows, fill, false)];
     },
-    forward: ([x, t], attributes, { rows, columns, inner }) => {
-      const perRow = columns * inner;
-      return twins.meanSquaredError(x!, t!, perRow, scales(attributes, perRow, rows).row);
+    forward: ([x, t], attributes, size) => {
+      const each = perLoss(attributes, size);
+      return twins.meanSquaredError(x!, t!, each, scales(attributes, each, size.rows).row);
     },
-    forwardBound: ([x, t], attributes, { rows, columns, inner }) => {
-      const perRow = columns * inner;
-      const { row } = scales(attributes, perRow, rows);
-      return bounds.meanSquaredErrorBound(twins.meanSquaredError(x!, t!, perRow, row), perRow);
+    forwardBound: ([x, t], attributes, size) => {
+      const each = perLoss(attributes, size);
+      const { row } = scales(attributes, each, size.rows);
+      return bounds.meanSquaredErrorBound(twins.meanSquaredError(x!, t!, each, row), each);
     },
     gradient: {
-      twin: ([x, t], attributes, _, { rows, columns, inner }) => [
-        twins.meanSquaredErrorGradient(x!, t!, scales(attributes, columns * inner, rows).all),
-      ],
-      bound: ([x, t], attributes, _, { rows, columns, inner }) => {
-        const { all } = scales(attributes, columns * inner, rows);
-        return [bounds.meanSquaredErrorGradientBound(twins.meanSquaredErrorGradient(x!, t!, all))];
+      twin: ([x, t], attributes, dy, size) => {
+        const { all } = scales(attributes, perLoss(attributes, size), size.rows);
+        return [weighed(attributes, twins.meanSquaredErrorGradient(x!, t!, all), dy)];
+      },
+      bound: ([x, t], attributes, dy, size) => {
+        const { all } = scales(attributes, perLoss(attributes, size), size.rows);
+        const own = twins.meanSquaredErrorGradient(x!, t!, all);
+        return [weighedBound(attributes, own, bounds.meanSquaredErrorGradientBound(own), dy)];
       },
     },
-    tails: [ROWS, COLUMNS],
+    tails: [ROWS, COLUMNS, STEPS],
   },
 
   binaryCrossEntropy: {
     variants: [
       logits('mean'),
       logits('sum'),
+      logits('mean', true),
       probability('probabilities', LossForm.Probabilities, LOWEST, 1 - LOWEST, false),
       probability('probabilities, clip passed', LossForm.Probabilities, 0.2, 0.7, false),
       probability('probabilities, clip zeroed', LossForm.Probabilities, 0.2, 0.7, true),
       probability('sigmoid', LossForm.Sigmoid, LOWEST, 1 - LOWEST, false),
       probability('sigmoid, clip passed', LossForm.Sigmoid, 0.2, 0.7, false),
       probability('sigmoid, clip zeroed', LossForm.Sigmoid, 0.2, 0.7, true),
+      ofSteps(probability('sigmoid', LossForm.Sigmoid, LOWEST, 1 - LOWEST, false)),
     ],
     operands: (size, { form }, random) => {
       const shape = predicted(size);
@@ -129,26 +173,28 @@ export const losses: Rows<Names> = {
         tensor(shape, size.rows, mixed, false),
       ];
     },
-    forward: ([x, t], attributes, { rows, columns, inner }) => {
-      const perRow = columns * inner;
-      return twins.binaryCrossEntropy(x!, t!, perRow, attributes, scales(attributes, perRow, rows).row);
+    forward: ([x, t], attributes, size) => {
+      const each = perLoss(attributes, size);
+      return twins.binaryCrossEntropy(x!, t!, each, attributes, scales(attributes, each, size.rows).row);
     },
-    forwardBound: ([x, t], attributes, { rows, columns, inner }) => {
-      const perRow = columns * inner;
-      const { row } = scales(attributes, perRow, rows);
-      return bounds.binaryCrossEntropyBound(x!, t!, perRow, attributes, row);
+    forwardBound: ([x, t], attributes, size) => {
+      const each = perLoss(attributes, size);
+      const { row } = scales(attributes, each, size.rows);
+      return bounds.binaryCrossEntropyBound(x!, t!, each, attributes, row);
     },
     gradient: {
-      twin: ([x, t], attributes, _, { rows, columns, inner }) => {
-        const { all } = scales(attributes, columns * inner, rows);
-        return [twins.binaryCrossEntropyGradient(x!, t!, attributes, all)];
+      twin: ([x, t], attributes, dy, size) => {
+        const { all } = scales(attributes, perLoss(attributes, size), size.rows);
+        return [weighed(attributes, twins.binaryCrossEntropyGradient(x!, t!, attributes, all), dy)];
       },
-      bound: ([x, t], attributes, _, { rows, columns, inner }) => {
-        const { all } = scales(attributes, columns * inner, rows);
-        return [bounds.binaryCrossEntropyGradientBound(x!, t!, attributes, all)];
+      bound: ([x, t], attributes, dy, size) => {
+        const { all } = scales(attributes, perLoss(attributes, size), size.rows);
+        const own = twins.binaryCrossEntropyGradient(x!, t!, attributes, all);
+        const bound = bounds.binaryCrossEntropyGradientBound(x!, t!, attributes, all);
+        return [weighedBound(attributes, own, bound, dy)];
       },
     },
-    tails: [ROWS, COLUMNS],
+    tails: [ROWS, COLUMNS, STEPS],
     through: ({ form }: OpAttributes['binaryCrossEntropy']) =>
       form !== LossForm.Sigmoid
         ? undefined
@@ -165,10 +211,12 @@ export const losses: Rows<Names> = {
 
   softmaxCrossEntropy: {
     variants: [true, false].flatMap((sparse) =>
-      (['mean', 'sum'] as const).map((reduction) => ({
-        name: `${sparse ? 'classes' : 'rows of weights'}, ${reduction}`,
-        attributes: { reduction, sparse },
-      })),
+      (['mean', 'sum'] as const)
+        .map((reduction) => ({
+          name: `${sparse ? 'classes' : 'rows of weights'}, ${reduction}`,
+          attributes: { reduction, sparse },
+        }))
+        .flatMap((variant) => [variant, ofSteps(variant)]),
     ),
     operands: (size, { sparse }, random) => {
       const shape = predicted(size);
@@ -178,22 +226,25 @@ export const losses: Rows<Names> = {
       return [tensor(shape, size.rows, (n) => uniform(random, n, -5, 5)), targets];
     },
     forward: ([x, t], attributes, { rows, columns, inner }) => {
-      const { row } = scales(attributes, inner, rows);
+      const { row } = scales(attributes, attributes.steps ? 1 : inner, rows);
       return twins.softmaxCrossEntropy(x!, weightsOf(t!, attributes.sparse, columns), columns, row);
     },
     forwardBound: ([x, t], attributes, { rows, columns, inner }) => {
-      const { row } = scales(attributes, inner, rows);
+      const { row } = scales(attributes, attributes.steps ? 1 : inner, rows);
       return bounds.softmaxCrossEntropyBound(x!, weightsOf(t!, attributes.sparse, columns), columns, row);
     },
     gradient: {
-      twin: ([x, t], attributes, _, { rows, columns, inner }) => {
+      twin: ([x, t], attributes, dy, { rows, columns, inner }) => {
         const weights = weightsOf(t!, attributes.sparse, columns);
-        return [twins.softmaxCrossEntropyGradient(x!, weights, columns, scales(attributes, inner, rows).all)];
+        const { all } = scales(attributes, attributes.steps ? 1 : inner, rows);
+        return [weighed(attributes, twins.softmaxCrossEntropyGradient(x!, weights, columns, all), dy)];
       },
-      bound: ([x, t], attributes, _, { rows, columns, inner }) => {
+      bound: ([x, t], attributes, dy, { rows, columns, inner }) => {
         const weights = weightsOf(t!, attributes.sparse, columns);
-        const { all } = scales(attributes, inner, rows);
-        return [bounds.softmaxCrossEntropyGradientBound(x!, weights, columns, all)];
+        const { all } = scales(attributes, attributes.steps ? 1 : inner, rows);
+        const own = twins.softmaxCrossEntropyGradient(x!, weights, columns, all);
+        const bound = bounds.softmaxCrossEntropyGradientBound(x!, weights, columns, all);
+        return [weighedBound(attributes, own, bound, dy)];
       },
     },
     tails: [ROWS, COLUMNS],
@@ -237,6 +288,7 @@ export const losses: Rows<Names> = {
     variants: [
       { name: 'logits', attributes: { threshold: 0 } },
       { name: 'probabilities', attributes: { threshold: 0.5 } },
+      { name: 'logits of steps', attributes: { threshold: 0, steps: true } },
     ],
     operands: (size, { threshold }, random) => {
       const shape = predicted(size);
@@ -244,11 +296,11 @@ export const losses: Rows<Names> = {
       const targets = (n: number): Float32Array => uniform(random, n, 0, 1).map(Math.round);
       return [tensor(shape, size.rows, fill, false), tensor(shape, size.rows, targets, false)];
     },
-    forward: ([x, t], { threshold }, { columns, inner }) =>
-      metrics.binaryHits(x!, t!, columns * inner, threshold),
+    forward: ([x, t], attributes, size) =>
+      metrics.binaryHits(x!, t!, perLoss(attributes, size), attributes.threshold),
     forwardBound: () => 'exact',
     gradient: 'none',
-    tails: [ROWS, COLUMNS],
+    tails: [ROWS, COLUMNS, STEPS],
   },
 };
 

@@ -17,9 +17,11 @@ export interface Operand {
   readonly wanted: boolean;
 }
 
-export interface Variant<K extends OpName> {
+export type Variant<K extends OpName> = VariantOf<OpAttributes[K]>;
+
+export interface VariantOf<Attributes> {
   readonly name: string;
-  readonly attributes: OpAttributes[K];
+  readonly attributes: Attributes;
   /** False where the gradient is by definition not that of the forward function. */
   readonly smooth?: false;
   /** Distance to the nearest singularity, in units of the operands: what a central difference must stay well below. */
@@ -32,27 +34,30 @@ type Inputs = readonly Numbers[];
 type Bound = Numbers | 'exact';
 
 /** Everything that is tested of an operation follows from its row. */
-export interface Row<K extends OpName> {
-  readonly variants: readonly Variant<K>[];
-  operands(size: Size, attributes: OpAttributes[K], random: () => number): readonly Operand[];
+export type Row<K extends OpName> = RowOf<OpAttributes[K]>;
+
+/** The row of an operation with such attributes. */
+export interface RowOf<Attributes> {
+  readonly variants: readonly VariantOf<Attributes>[];
+  operands(size: Size, attributes: Attributes, random: () => number): readonly Operand[];
   /** The float64 twin. */
-  forward(inputs: Inputs, attributes: OpAttributes[K], size: Size): number[];
-  forwardBound(inputs: Inputs, attributes: OpAttributes[K], size: Size): Bound;
-  readonly gradient: 'none' | Gradient<K>;
+  forward(inputs: Inputs, attributes: Attributes, size: Size): number[];
+  forwardBound(inputs: Inputs, attributes: Attributes, size: Size): Bound;
+  readonly gradient: 'none' | Gradient<Attributes>;
   /** Linear in each operand (within `reach`): a central difference is exact in any direction, so that a few directions check all elements. */
   readonly linear?: true;
   /** Sizes that a single instruction is tried with, for each n of 0..67. */
   readonly tails: readonly ((n: number) => Size)[];
   /** The operation on a graph, where it is not just added. */
-  readonly build?: (graph: Graph, inputs: readonly Tensor[], attributes: OpAttributes[K]) => Tensor;
+  readonly build?: (graph: Graph, inputs: readonly Tensor[], attributes: Attributes) => Tensor;
   /** The first operand is made from another by this function, and the gradient is that one's. */
-  readonly through?: (attributes: OpAttributes[K]) => Through | undefined;
+  readonly through?: (attributes: Attributes) => Through | undefined;
 }
 
-export interface Gradient<K extends OpName> {
+interface Gradient<Attributes> {
   /** The twin: gradients of the wanted operands, in order. A loss makes that of its sum, whatever dy. */
-  twin(inputs: Inputs, attributes: OpAttributes[K], dy: Numbers, size: Size): Numbers[];
-  bound(inputs: Inputs, attributes: OpAttributes[K], dy: Numbers, size: Size): Bound[];
+  twin(inputs: Inputs, attributes: Attributes, dy: Numbers, size: Size): Numbers[];
+  bound(inputs: Inputs, attributes: Attributes, dy: Numbers, size: Size): Bound[];
 }
 
 export interface Through {

@@ -23,7 +23,7 @@ export interface BinaryForm {
   readonly high: number;
 }
 
-function clipped(p: number, { low, high }: BinaryForm): number {
+export function clipped(p: number, { low, high }: BinaryForm): number {
   return Math.min(Math.max(p, Math.fround(low)), Math.fround(high));
 }
 

@@ -53,3 +53,13 @@ export async function trained(
 }
 
 export const weights = (model: Model) => model.getWeights().map(({ data }) => [...data]);
+
+/** Largest |a - b| relative to |b|, where |b| is at least a thousandth of the largest of its tensor. */
+export function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  const scale = Math.max(...Array.from(b, Math.abs));
+  let worst = a.length === b.length ? 0 : Infinity;
+  for (let i = 0; i < b.length; i++) {
+    worst = Math.max(worst, Math.abs(a[i]! - b[i]!) / Math.max(Math.abs(b[i]!), scale * 1e-3));
+  }
+  return worst;
+}

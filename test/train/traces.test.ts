@@ -4,6 +4,7 @@ import { lossConfig } from '../../src/train/losses.ts';
 import { modelFromConfig } from '../../src/train/model-config.ts';
 import { adam, adamw, type Optimizer, rmsprop, sgd } from '../../src/train/optimizers.ts';
 import { Trainer } from '../../src/train/trainer.ts';
+import { deviation } from './support.ts';
 
 interface Values {
   name: string;
@@ -30,16 +31,6 @@ const cases = ['traces', 'convolution', 'recurrent', 'spatial', 'attention'].fla
   return JSON.parse(readFileSync(file, 'utf8')).cases;
 });
 const makers = { sgd, rmsprop, adam, adamw } as unknown as Record<string, (options: object) => Optimizer>;
-
-/** Largest |a - b| relative to |b|, where |b| is at least a thousandth of the largest of its tensor. */
-function deviation(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const scale = Math.max(...Array.from(b, Math.abs));
-  let worst = a.length === b.length ? 0 : Infinity;
-  for (let i = 0; i < b.length; i++) {
-    worst = Math.max(worst, Math.abs(a[i]! - b[i]!) / Math.max(Math.abs(b[i]!), scale * 1e-3));
-  }
-  return worst;
-}
 
 /** 10 full-batch steps from the same weights as PyTorch in float64 (test/golden/make_*.py). */
 describe('golden traces', () => {

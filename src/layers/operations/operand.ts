@@ -4,7 +4,7 @@ import { UsageError } from '../../errors.ts';
 import { activationOps } from '../../ops/activations.ts';
 import type { Tracer } from '../../ops/rule.ts';
 import { sourceOps } from '../../ops/sources.ts';
-import { BATCH, isTensor, type Shape, type Tensor } from '../../ops/tensor.ts';
+import { BATCH, isTensor, type Shape, showShape, type Tensor } from '../../ops/tensor.ts';
 import { SymbolicTensor } from '../symbolic.ts';
 
 /** A weight of a custom layer, made by `addWeight`: stands for its values wherever an operation takes a tensor. */
@@ -56,6 +56,12 @@ function constant(tracer: Tracer, value: unknown, what: string): Tensor {
   const { data, shape } = toArray(value, `layer '${tracer.layer}': ops.${what}: a constant`);
   if (shape.some((d) => d < 1)) fail(tracer, what, `a constant is empty: shape [${shape.join(', ')}]`);
   return tracer.add(sourceOps.constant, [], { values: Float32Array.from(data), shape }) as unknown as Tensor;
+}
+
+/** In a message: what a function gave that should give a tensor of this trace. */
+export function showResult(y: unknown, tracer: Tracer): string {
+  if (isTensor(y)) return y.tracer === tracer ? `shape ${showShape(y.shape)}` : 'a tensor of another trace';
+  return y instanceof Promise ? 'a promise: it cannot be async' : show(y);
 }
 
 /** Operands as tensors of one trace; integers become floats unless `integers`. At least one must be a tensor. */
