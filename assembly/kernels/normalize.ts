@@ -350,7 +350,8 @@ export function scaleGrad(p: usize): void {
         const offset = (<usize>c) << 2;
         const m = ofChannels(mean, c, count, groups, width);
         const inverse = ofChannels(mean + plane, c, count, groups, width);
-        addColumn(dy + offset, x + offset, rows, stride, count, m, inverse, sums);
+        if (count == 4) addColumn(dy + offset, x + offset, rows, stride, m, inverse, sums);
+        else addPart(dy + offset, x + offset, rows, stride, count, m, inverse, sums);
       }
     }
   }
@@ -364,25 +365,50 @@ export function scaleGrad(p: usize): void {
   }
 }
 
-function addColumn(dy: usize, x: usize, rows: i32, stride: usize, count: i32, m: v128, inverse: v128, sums: usize): void {
-  let s0 = v128.load(sums);
-  let s1 = v128.load(sums, 16);
+/** Four channels of some rows, whose common factor 1 / sqrt(variance + epsilon) multiplies their sum. */
+function addColumn(dy: usize, x: usize, rows: i32, stride: usize, m: v128, inverse: v128, sums: usize): void {
+  const m0 = low(m);
+  const m1 = high(m);
+  let s0 = f64x2.splat(0);
+  let s1 = s0;
   let t0 = v128.load(sums, 32);
   let t1 = v128.load(sums, 48);
-  for (; rows > 0; rows--, dy += stride, x += stride) {
-    const d = loadUpTo(dy, count);
-    const h = f32x4.mul(f32x4.sub(loadUpTo(x, count), m), inverse);
-    const d0 = low(d);
-    const d1 = high(d);
-    s0 = f64x2.add(s0, f64x2.mul(d0, low(h)));
-    s1 = f64x2.add(s1, f64x2.mul(d1, high(h)));
+  do {
+    const d0 = low(v128.load64_zero(dy));
+    s0 = f64x2.add(s0, f64x2.mul(d0, f64x2.sub(low(v128.load64_zero(x)), m0)));
     t0 = f64x2.add(t0, d0);
+    const d1 = low(v128.load64_zero(dy, 8));
+    s1 = f64x2.add(s1, f64x2.mul(d1, f64x2.sub(low(v128.load64_zero(x, 8)), m1)));
     t1 = f64x2.add(t1, d1);
-  }
-  v128.store(sums, s0);
-  v128.store(sums, s1, 16);
+    dy += stride;
+    x += stride;
+    rows--;
+  } while (rows > 0);
+  v128.store(sums, f64x2.add(v128.load(sums), f64x2.mul(s0, low(inverse))));
+  v128.store(sums, f64x2.add(v128.load(sums, 16), f64x2.mul(s1, high(inverse))), 16);
   v128.store(sums, t0, 32);
   v128.store(sums, t1, 48);
+}
+
+/** The same of fewer channels. */
+function addPart(
+  dy: usize,
+  x: usize,
+  rows: i32,
+  stride: usize,
+  count: i32,
+  m: v128,
+  inverse: v128,
+  sums: usize,
+): void {
+  for (; rows > 0; rows--, dy += stride, x += stride) {
+    const d = loadUpTo(dy, count);
+    const h = f32x4.sub(loadUpTo(x, count), m);
+    v128.store(sums, f64x2.add(v128.load(sums), f64x2.mul(f64x2.mul(low(d), low(h)), low(inverse))));
+    v128.store(sums, f64x2.add(v128.load(sums, 16), f64x2.mul(f64x2.mul(high(d), high(h)), high(inverse))), 16);
+    v128.store(sums, f64x2.add(v128.load(sums, 32), low(d)), 32);
+    v128.store(sums, f64x2.add(v128.load(sums, 48), high(d)), 48);
+  }
 }
 
 /** A statistic of the groups of channels c, c + 1, … */
