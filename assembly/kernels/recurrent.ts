@@ -51,7 +51,9 @@ function floats(rows: i32, columns: i32): usize {
   return (<usize>rows * <usize>columns) << 2;
 }
 
-/** c [rows, columns] = a [rows, k] · the packed kernel; all padded to whole tiles. */
+/**
+ * c [rows, columns] = start + a [rows, k] · the packed kernel; all padded to whole tiles. A start of 0 counts as none.
+ */
 function product(
   a: usize,
   aStride: usize,
@@ -60,14 +62,18 @@ function product(
   packed: usize,
   kernel: usize,
   c: usize,
+  cStride: usize,
   columns: i32,
+  start: usize,
+  startStride: usize,
 ): void {
   packRows(a, aStride, rows, k, packed);
   const groups = up(rows, GEMM_ROWS) / GEMM_ROWS;
-  const stride = <usize>columns << 2;
   const panel = <usize>k << 5;
-  for (; columns > 0; columns -= GEMM_PANEL, kernel += panel, c += GEMM_PANEL * 4) {
-    tiles8(packed, kernel, c, stride, groups, k, 0, 0);
+  let next: usize = 0;
+  if (start) next = GEMM_PANEL * 4;
+  for (; columns > 0; columns -= GEMM_PANEL, kernel += panel, c += GEMM_PANEL * 4, start += next) {
+    tiles8(packed, kernel, c, cStride, groups, k, start, startStride);
   }
 }
 
@@ -177,6 +183,11 @@ function forward(p: usize, row: i32, rows: i32, kernel: usize): void {
   const states = cell == Cell.Lstm ? c : 0;
   const statesRow = floats(states ? 2 : 1, units);
 
+  // whole tiles: the gates' sums begin with z, and those of whole groups of rows go at once to where the step is saved
+  const plain = cell == Cell.Lstm || cell == Cell.Simple;
+  const direct = plain && !(units & 3) && !(gates & (GEMM_PANEL - 1));
+  const whole = rows & ~(GEMM_ROWS - 1);
+
   memory.fill(products, 0, spare - products);
   if (initial) moveStates(initial + <usize>row * statesRow, statesRow, false, rows, h, states, state, units);
   for (let step = 0; step < time; step++) {
@@ -187,23 +198,48 @@ function forward(p: usize, row: i32, rows: i32, kernel: usize): void {
         scaleUnits(h + <usize>r * state, drop + floats(row + r, units), units);
       }
     }
-    if (step || initial) product(h, state, rows, units, packed, kernel, products, columns);
+    const first = row * time + t;
+    const savedRow = savedSteps ? savedSteps + <usize>first * stride : spare;
+    const savedStep = savedSteps ? <usize>time * stride : stride;
+    const sum = direct && (step > 0 || initial != 0);
+    if (sum) {
+      const z = source + floats(first, gates);
+      const zRow = floats(time, gates);
+      product(h, state, whole, units, packed, kernel, savedRow, savedStep, columns, z, zRow);
+      if (whole < rows) {
+        const rest = products + floats(whole, columns);
+        for (let r = whole; r < rows; r++) {
+          memory.copy(products + floats(r, columns), z + <usize>r * zRow, floats(1, gates));
+        }
+        const from = h + <usize>whole * state;
+        const sumRow = floats(1, columns);
+        product(from, state, rows - whole, units, packed, kernel, rest, sumRow, columns, rest, sumRow);
+      }
+    } else if (step || initial) {
+      product(h, state, rows, units, packed, kernel, products, floats(1, columns), columns, 0, 0);
+    }
     if (two) {
       for (let r = 0; r < rows; r++) {
         const at = (row + r) * time + t;
         if (masked(mask, at)) continue;
         const offset = <usize>r * state;
         const sums = products + floats(r, columns);
-        const saved = savedSteps ? savedSteps + <usize>at * stride : spare + <usize>r * stride;
+        const saved = savedRow + <usize>r * savedStep;
         gruGatesRow(source + floats(at, gates), sums, h + offset, c + offset, saved, units);
       }
-      if (step || initial) product(c, state, rows, units, packed, own, ownProducts, ownColumns);
+      if (step || initial) {
+        product(c, state, rows, units, packed, own, ownProducts, floats(1, ownColumns), ownColumns, 0, 0);
+      }
     }
     for (let r = 0; r < rows; r++) {
       const at = (row + r) * time + t;
-      const z = source + floats(at, gates);
-      const saved = savedSteps ? savedSteps + <usize>at * stride : spare + <usize>r * stride;
-      const sums = products + floats(r, columns);
+      let z = source + floats(at, gates);
+      let sums = products + floats(r, columns);
+      if (sum) {
+        z = r < whole ? 0 : sums;
+        sums = 0;
+      }
+      const saved = savedRow + <usize>r * savedStep;
       const offset = <usize>r * state;
       if (masked(mask, at)) memory.fill(saved, 0, stride);
       else if (cell == Cell.Lstm) lstmRow(z, sums, c + offset, h + offset, saved, units);
@@ -289,8 +325,9 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
     }
     const first = target + floats(row * time + t, gates);
     const stride = floats(time, gates);
+    const productRow = floats(1, columns);
     if (two) {
-      product(first + floats(2, units), stride, rows, units, packed, own, ownProducts, columns);
+      product(first + floats(2, units), stride, rows, units, packed, own, ownProducts, productRow, columns, 0, 0);
       for (let r = 0; r < rows; r++) {
         const at = (row + r) * time + t;
         if (masked(mask, at)) continue;
@@ -300,8 +337,9 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
       }
     }
     if (step == 0 && !initial) return;
-    if (cell == Cell.Gru) product(inner, floats(1, gates), rows, gates, packed, kernel, products, columns);
-    else product(first, stride, rows, joint, packed, kernel, products, columns);
+    const from = cell == Cell.Gru ? inner : first;
+    const fromRow = cell == Cell.Gru ? floats(1, gates) : stride;
+    product(from, fromRow, rows, joint, packed, kernel, products, productRow, columns, 0, 0);
     if (!drop) continue;
     for (let r = 0; r < rows; r++) {
       if (masked(mask, (row + r) * time + t)) continue;
