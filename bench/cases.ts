@@ -184,8 +184,8 @@ const charGpt = step({
   optimizer: { ...adam, name: 'adamw', weightDecay: 0.1 },
   batch: 16,
   rows: 128,
-  checkSteps: 20,
-  checkLoss: 4.688738238935889,
+  checkSteps: 32,
+  checkLoss: 3.540700631673268,
   stepsPerCall: 1,
 });
 
