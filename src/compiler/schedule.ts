@@ -150,4 +150,5 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Transpose]: 'transposition',
   [Op.BatchedGemm]: 'matrix products',
   [Op.Noise]: 'noise',
+  [Op.DistinctRows]: 'rows of the batch',
 };

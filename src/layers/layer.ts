@@ -13,6 +13,8 @@ export interface ParameterSpec extends Fans {
   readonly trainable: boolean;
   /** Multiplies the learning rate. */
   readonly learningRateScale: number;
+  /** A table, of which a step changes the rows alone that it reads, whatever the optimizer. */
+  readonly sparseGradient?: boolean;
 }
 
 /** Where a generator stands. */
