@@ -6,6 +6,8 @@ export interface OpAttributes {
   input: { name: string; shape: readonly number[]; type: 'f32' | 'i32'; limit?: number };
   /** A parameter of the model, by its place in the list of parameters. */
   parameter: { index: number; shape: readonly number[] };
+  /** [batch, size], which lasts from batch to batch. */
+  state: { size: number };
   /** a · b over the last axis of a; leading axes of a are rows. */
   matmul: { transposeA: boolean; transposeB: boolean };
   biasAdd: Record<never, never>;

@@ -14,6 +14,7 @@ import { type ModelLayer, modelLayer } from './model-layer.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
 import { byPort, inForm } from './ports.ts';
 import { type ModelInput, type Prediction, Predictor } from './predictor.ts';
+import { type LastingState, StatesOfModel } from './states.ts';
 import { summarize } from './summary.ts';
 
 /** A model traced on a graph. */
@@ -24,6 +25,7 @@ export interface Trace {
   readonly outputs: readonly Tensor[];
   /** State of layers after the step, by the index of the parameter. */
   readonly updates: ReadonlyMap<number, Tensor>;
+  readonly states: readonly LastingState[];
 }
 
 /** What a model has besides its architecture, checked. */
@@ -62,6 +64,8 @@ export class Model<Output = Prediction> {
   readonly layout: ParameterLayout;
   /** As a layer of other models, the same one in all of them. */
   readonly asLayer: ModelLayer;
+  /** Those that its layers carry from batch to batch; of models within it, too. */
+  readonly states = new StatesOfModel();
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
@@ -98,6 +102,11 @@ export class Model<Output = Prediction> {
     return this.architecture.outputs;
   }
 
+  /** Whether layers carry states from batch to batch. */
+  get stateful(): boolean {
+    return this.architecture.stateful;
+  }
+
   get layers(): readonly NamedLayer[] {
     return this.architecture.layers;
   }
@@ -132,6 +141,7 @@ export class Model<Output = Prediction> {
     );
     let streams = 0;
     const updates = new Map<number, Tensor>();
+    const states: LastingState[] = [];
     const index = new Map(parameters.map((tensor, i) => [tensor, i]));
     const frozen = this.frozenParameters();
     const tracing: Tracing = {
@@ -140,10 +150,12 @@ export class Model<Output = Prediction> {
       nextStream: () => streams++,
       isFrozen: (parameter) => frozen[index.get(parameter)!]!,
       update: (parameter, value) => updates.set(index.get(parameter)!, value),
+      state: (size) => graph.add(sourceOps.state, [], { size }),
+      setState: (state, next) => states.push({ state, next }),
       generation,
     };
     const outputs = this.architecture.trace(inputs, parameters, tracing, '');
-    return { graph, inputs, parameters, outputs, updates };
+    return { graph, inputs, parameters, outputs, updates, states };
   }
 
   #generation(graph: Graph, fresh: number): Generation {
@@ -278,7 +290,15 @@ export class Model<Output = Prediction> {
   }
 
   /**
-   * The outputs for rows of input.
+   * Layers made with `stateful: true` begin the next batch with states of zero, and it may have any number of rows.
+   */
+  resetStates(): void {
+    this.states.reset();
+  }
+
+  /**
+   * The outputs for rows of input. Of a model with stateful layers, in batches of as many rows as their states have; after
+   * `resetStates` all rows are one batch.
    * @param x Rows in the input shape, integers where an embedding reads them; of several inputs a list, or a record by
    *   their names.
    * @returns data [rows, …output shape], row-major; of several outputs a list or a record, as the model was made.

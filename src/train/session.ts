@@ -17,6 +17,7 @@ import { logNames, type Objective, reductionOf } from './objectives.ts';
 import { kernelOf, type Optimizer } from './optimizers.ts';
 import type { Parameter } from './parameters.ts';
 import { type SparseGradient, tableGradient } from './sparse.ts';
+import { StatesOfProgram } from './states.ts';
 import { type Ranges, Update } from './update.ts';
 
 /** Rows of an evaluation step. */
@@ -29,6 +30,14 @@ interface Training {
   readonly update: Update;
   /** Gradients and what else the update needs. */
   readonly memory: number;
+  readonly states: StatesOfProgram;
+}
+
+/** The program of `evaluate`, for targets of a form. */
+interface Evaluation {
+  readonly program: Program;
+  readonly batchSize: number;
+  readonly states: StatesOfProgram;
 }
 
 /** Data in the arena. */
@@ -47,6 +56,8 @@ interface Traced extends Pick<Trace, 'graph' | 'parameters' | 'updates'> {
   readonly losses: ReadonlyMap<Tensor, number>;
   readonly sinks: readonly Sink[];
   readonly fixed: Map<Tensor, number>;
+  readonly roots: Tensor[];
+  readonly states: StatesOfProgram;
 }
 
 /**
@@ -61,7 +72,7 @@ export class Session {
   readonly names: readonly string[];
   readonly #parameters: number;
   readonly #states: readonly number[];
-  readonly #evaluation = new Map<string, Program>();
+  readonly #evaluation = new Map<string, Evaluation>();
   /** What is trained, and what follows from it. */
   #trainable: readonly boolean[] = [];
   #frozen: readonly boolean[] = [];
@@ -99,8 +110,15 @@ export class Session {
     this.#version = this.model.version;
   }
 
-  /** Gives the model the trained weights. */
+  /** The same, and the states of its layers: training goes on. */
+  enter(): void {
+    this.push();
+    this.#training!.states.push('fit');
+  }
+
+  /** Gives the model the trained weights, and the states of its layers. */
   pull(): void {
+    this.#training?.states.pull();
     this.#version = this.model.adopt(this.engine.arena.f32(this.#parameters, this.model.layout.floats));
   }
 
@@ -135,7 +153,7 @@ export class Session {
     const { program } = training;
     if (before) {
       program.resume(before.program);
-      before.program.dispose();
+      dispose(before);
       this.engine.arena.free(before.memory);
     }
     this.#training = training;
@@ -143,12 +161,16 @@ export class Session {
     return program;
   }
 
-  evaluationProgram(forms: readonly TargetForm[]): { program: Program; batchSize: number } {
+  /** @param batchSize Where layers carry states: the rows that these have. */
+  evaluationProgram(forms: readonly TargetForm[], batchSize = EVALUATION_ROWS): Evaluation {
     this.#follow();
     const form = JSON.stringify(forms);
-    const program = this.#evaluation.get(form) ?? this.#buildEvaluation(forms);
-    this.#evaluation.set(form, program);
-    return { program, batchSize: EVALUATION_ROWS };
+    const before = this.#evaluation.get(form);
+    if (before?.batchSize === batchSize) return before;
+    const evaluation = this.#buildEvaluation(forms, batchSize);
+    this.#evaluation.set(form, evaluation);
+    if (before) dispose(before);
+    return evaluation;
   }
 
   /** Values of an ended training epoch. */
@@ -181,16 +203,16 @@ export class Session {
     if (same(trainable, this.#trainable) && same(frozen, this.#frozen)) return;
     this.#trainable = trainable;
     this.#frozen = frozen;
-    for (const program of this.#evaluation.values()) program.dispose();
+    for (const evaluation of this.#evaluation.values()) dispose(evaluation);
     this.#evaluation.clear();
     // its counters go on in the next program
     if (this.#training) this.#training = { ...this.#training, form: '' };
   }
 
   /** The model with its losses and metrics on a graph, and the sums that they go into. */
-  #trace(forms: readonly TargetForm[], training: boolean): Traced {
+  #trace(forms: readonly TargetForm[], batch: number, training: boolean): Traced {
     const { model, objectives } = this;
-    const { graph, parameters, outputs, updates } = model.trace(training);
+    const { graph, parameters, outputs, updates, states: list } = model.trace(training);
     const single = objectives.length === 1;
     const losses = new Map<Tensor, number>();
     const sinks: Sink[] = [];
@@ -214,17 +236,20 @@ export class Session {
       }
     });
     sinks.push(...reported);
-    const fixed = new Map<Tensor, number>();
+    const states = new StatesOfProgram(model.states, this.engine.arena, list, batch);
+    const fixed = new Map(states.fixed);
     for (const [i, tensor] of parameters.entries()) {
       fixed.set(tensor, this.#parameters + model.layout.list[i]!.offset * 4);
     }
-    return { graph, parameters, updates, losses, sinks, fixed };
+    const roots = [...sinks.map(({ values }) => values), ...list.map(({ next }) => next)];
+    return { graph, parameters, updates, losses, sinks, fixed, roots, states };
   }
 
   #buildTraining(form: string, forms: readonly TargetForm[], batch: number): Training {
     const { engine, optimizer } = this;
     const { list } = this.model.layout;
-    const { graph, parameters, updates, losses, sinks, fixed } = this.#trace(forms, true);
+    const traced = this.#trace(forms, batch, true);
+    const { graph, parameters, updates, losses, sinks, fixed, roots, states } = traced;
     const wanted = parameters.flatMap((_, i) => (this.#trainable[i] ? [i] : []));
     const found = gradients(
       graph,
@@ -250,7 +275,6 @@ export class Session {
       engine.threads,
     );
     const memory = engine.arena.allocate(update.bytes);
-    const roots = sinks.map(({ values }) => values);
     for (const { rows, values } of tables.values()) roots.push(rows, values);
     for (const [index, tensor] of results) {
       // a place of its own: not another view of a tensor, nor one that has a place already
@@ -263,22 +287,24 @@ export class Session {
     }
     const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
       this.#encodeSums(encoder, sinks, update);
+      states.encodeGuards(encoder);
       update.encode(encoder, this.#ranges, memory);
+      states.encodeMoves(encoder);
     });
-    return { form, program, update, memory };
+    return { form, program, update, memory, states };
   }
 
-  #buildEvaluation(forms: readonly TargetForm[]): Program {
+  #buildEvaluation(forms: readonly TargetForm[], batch: number): Evaluation {
     const { engine, optimizer, model } = this;
-    const { graph, sinks, fixed } = this.#trace(forms, false);
-    const batch = EVALUATION_ROWS;
+    const { graph, sinks, fixed, roots, states } = this.#trace(forms, batch, false);
     const { list } = model.layout;
     // for its penalties alone
     const update = new Update(list, optimizer, this.#trainable, [], new Map(), batch, engine.threads);
-    const roots = sinks.map(({ values }) => values);
-    return this.#program({ graph, roots, fixed, batch }, (encoder) =>
-      this.#encodeSums(encoder, sinks, update),
-    );
+    const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
+      this.#encodeSums(encoder, sinks, update);
+      states.encodeMoves(encoder);
+    });
+    return { program, batchSize: batch, states };
   }
 
   #program(
@@ -319,6 +345,11 @@ export class Session {
     }
     update.encodePenalties(encoder, this.#ranges, mean);
   }
+}
+
+function dispose({ program, states }: Training | Evaluation): void {
+  program.dispose();
+  states.dispose();
 }
 
 function untrained(): UsageError {
