@@ -69,6 +69,8 @@ export class Model<Output = Prediction> {
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
+  /** Newer ones than these, where a trainer has them. */
+  #lent: (() => Float32Array) | undefined;
   /** Counts changes of the weights from outside a trainer. */
   #version = 0;
   #predictor: Predictor | undefined;
@@ -259,6 +261,7 @@ export class Model<Output = Prediction> {
 
   /** All weights in one range (the model's own, not a copy), made from the seed at the first use. */
   flat(): Float32Array {
+    if (this.#lent) this.#take(this.#lent());
     this.#weights ??= initialWeights(
       this.layout,
       this.seed,
@@ -279,14 +282,33 @@ export class Model<Output = Prediction> {
 
   /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. */
   adopt(flat: Float32Array): number {
-    this.#weights ??= new Float32Array(this.layout.floats);
-    this.#weights.set(flat);
+    this.#take(flat);
     for (const part of this.#parts) {
       const { model, offset } = part;
       part.seen = model.adopt(flat.subarray(offset, offset + model.layout.floats));
     }
     this.#version++;
     return this.version;
+  }
+
+  /**
+   * The same of weights that are asked for when somebody needs them, since to copy a large model may take longer than a
+   * step. What `lent` gives is good to read until the next `adopt` or `lend`.
+   */
+  lend(lent: () => Float32Array): number {
+    this.#lent = lent;
+    for (const part of this.#parts) {
+      const { model, offset } = part;
+      part.seen = model.lend(() => lent().subarray(offset, offset + model.layout.floats));
+    }
+    this.#version++;
+    return this.version;
+  }
+
+  #take(flat: Float32Array): void {
+    this.#lent = undefined;
+    this.#weights ??= new Float32Array(this.layout.floats);
+    this.#weights.set(flat);
   }
 
   /**

@@ -106,20 +106,30 @@ export class Session {
   /** Takes the model's weights, when they changed elsewhere. */
   push(): void {
     if (this.#version === this.model.version) return;
-    this.engine.arena.f32(this.#parameters, this.model.layout.floats).set(this.model.flat());
+    this.#weights.set(this.model.flat());
     this.#version = this.model.version;
   }
 
-  /** The same, and the states of its layers: training goes on. */
-  enter(): void {
+  /** Before training goes on: takes them, and the states of the model's layers. */
+  resume(): void {
     this.push();
     this.#training!.states.push('fit');
   }
 
-  /** Gives the model the trained weights, and the states of its layers. */
+  /** While training pauses: the model has the trained weights, and the states of its layers. */
+  pause(): void {
+    this.#training!.states.pull();
+    this.#version = this.model.lend(() => this.#weights);
+  }
+
+  /** The same when it has ended: the model has copies. */
   pull(): void {
     this.#training?.states.pull();
-    this.#version = this.model.adopt(this.engine.arena.f32(this.#parameters, this.model.layout.floats));
+    this.#version = this.model.adopt(this.#weights);
+  }
+
+  get #weights(): Float32Array {
+    return this.engine.arena.f32(this.#parameters, this.model.layout.floats);
   }
 
   /** Copies data into the arena. */

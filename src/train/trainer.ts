@@ -186,16 +186,16 @@ export class Trainer {
       await this.#evaluations;
       if (model.stateful) model.states.expect(batchSize, 'fit');
       const program = session.trainingProgram(checked.forms, batchSize);
-      session.enter();
+      session.resume();
       await session.engine.start();
       program.start({ ...training, batchSize, shuffle });
       const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
       try {
         return await this.#run(program, epochs, options, bar, async () => {
           if (!held) return {};
-          if (model.stateful) session.pull();
+          if (model.stateful) session.pause();
           const logs = await this.#queued(() => this.#evaluateLoaded(held, validation.forms, options.signal));
-          if (model.stateful) session.enter();
+          if (model.stateful) session.resume();
           return Object.fromEntries(Object.entries(logs).map(([name, value]) => [`val_${name}`, value]));
         });
       } finally {
@@ -270,19 +270,19 @@ export class Trainer {
       else if (now - before > BUDGET_MS) pace = Math.max(1, pace >> 1);
       if (onStep) {
         const step = ((done - 1) % perEpoch) + 1;
-        session.pull();
+        session.pause();
         onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
-        session.enter();
+        session.resume();
       }
       if (history.length > ended && epochwise) {
         const logs = { ...history[ended]!, ...(await validate()) };
         history[ended] = logs;
         bar.epoch(history.length, logs);
         if (onEpoch) {
-          session.pull();
+          session.pause();
           await onEpoch({ epoch: history.length, epochs, logs });
           await this.#evaluations;
-          session.enter();
+          session.resume();
         }
       } else if (program.epochStep > 0) {
         bar.step(history.length + 1, program.epochStep, () => session.partialLogs(program));
@@ -290,10 +290,10 @@ export class Trainer {
         bar.epoch(history.length, history.at(-1)!);
       }
       if (performance.now() - lastTurn > BUDGET_MS && done < total) {
-        session.pull();
+        session.pause();
         await turn();
         await this.#evaluations;
-        session.enter();
+        session.resume();
         lastTurn = performance.now();
       }
     }
