@@ -285,7 +285,6 @@ export class Session {
       engine.threads,
     );
     const memory = engine.arena.allocate(update.bytes);
-    for (const { rows, values } of tables.values()) roots.push(rows, values);
     for (const [index, tensor] of results) {
       // a place of its own: not another view of a tensor, nor one that has a place already
       const aliased = isOp(tensor, 'reshape') || isOp(tensor, 'lossGradient') || fixed.has(tensor);
@@ -295,13 +294,21 @@ export class Session {
       fixed.set(result, memory + update.gradients[index]! * 4);
       roots.push(result);
     }
-    const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
-      this.#encodeSums(encoder, sinks, update);
-      states.encodeGuards(encoder);
-      update.encode(encoder, this.#ranges, memory);
-      states.encodeMoves(encoder);
-    });
-    return { form, program, update, memory, states };
+    for (const { rows, values } of tables.values()) roots.push(rows, values);
+    try {
+      const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
+        this.#encodeSums(encoder, sinks, update);
+        states.encodeGuards(encoder);
+        update.encode(encoder, this.#ranges, memory);
+        states.encodeMoves(encoder);
+      });
+      return { form, program, update, memory, states };
+    } catch (error) {
+      // no memory for all of it: a smaller batch may fit
+      engine.arena.free(memory);
+      states.dispose();
+      throw error;
+    }
   }
 
   #buildEvaluation(forms: readonly TargetForm[], batch: number): Evaluation {

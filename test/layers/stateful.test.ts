@@ -107,6 +107,24 @@ describe('predict', () => {
     expect(model.predictSync(joined(parts.slice(1)))).toEqual(joined(want.slice(1)));
   });
 
+  it('gives the states that the next batch begins with, where returnState asks for them', () => {
+    const [x, h, c] = [input([PIECE, FEATURES]), input([UNITS]), input([UNITS])];
+    const last = lstm(UNITS, { stateful: true, returnState: true, goBackwards: true });
+    const model = modelOf({ inputs: x, outputs: last(x), seed: 6 });
+    const given = lstm(UNITS, { returnState: true, goBackwards: true });
+    const reference = modelOf({ inputs: [x, h, c], outputs: given(x, { initialState: [h, c] }), seed: 6 });
+    let states: readonly Rows[] = [0, 1].map(() => ({
+      data: new Float32Array(2 * UNITS),
+      shape: [2, UNITS],
+    }));
+    for (const seed of [1, 2, 3]) {
+      const rows = sequences(2, PIECE, seed);
+      const want = reference.predictSync([rows, ...states]);
+      expect(model.predictSync(rows)).toEqual(want);
+      states = want.slice(1);
+    }
+  });
+
   it('leaves masked steps out of the states', () => {
     const make = (): Model =>
       sequential({ inputShape: [PIECE, FEATURES], seed: 3 }, [masking(), lstm(UNITS, { stateful: true })]);

@@ -179,6 +179,20 @@ describe('a table larger than the batch, under plain gradient descent', () => {
     expect(await fits(network(WORDS), sizes)).toEqual(await fits(reference, sizes));
   });
 
+  it('is trained alike within a model that is checkpointed', async () => {
+    const train = async (checkpoint: boolean): Promise<Float32Array[]> => {
+      const ids = input([TIME]);
+      const y = dense(3, { activation: 'tanh' })(embedding(WORDS, SIZE)(ids));
+      const block = modelOf({ inputs: ids, outputs: y, checkpoint, seed: 2 });
+      const model = sequential({ inputShape: [TIME], seed: 2 }, [block, flatten(), dense(1)]);
+      const trainer = await Trainer.create(model, { loss: 'meanSquaredError', optimizer: 'sgd' });
+      await trainer.fit({ x, y: targets }, { batchSize: 4 });
+      return model.getWeights().map(({ data }) => data);
+    };
+    const targets = y;
+    expect(await train(true)).toEqual(await train(false));
+  });
+
   it('stays as it is while it is frozen, and goes on thereafter', async () => {
     const model = network(WORDS);
     const trainer = await Trainer.create(model, { loss: 'meanSquaredError', optimizer: 'sgd' });
