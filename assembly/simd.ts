@@ -134,6 +134,13 @@ export function exp4(x: v128): v128 {
   return expInRange(clamp(x, EXP, RANGE));
 }
 
+/** e^x for x <= 100, in place: the same bits. */
+// @ts-ignore: decorator
+@inline
+export function expBelow4(x: v128): v128 {
+  return expInRange(f32x4.pmax(x, at(EXP, RANGE)));
+}
+
 /**
  * 1 / (1 + e^-x) = 2^-m / (2^-m + 2^m e^r), with m and r of -x as in exp: the division does the scaling, so that
  * small results keep their precision down to the subnormals. 2.79 / 3.00 ULP.
