@@ -71,6 +71,7 @@ export const enum Op {
   EmbeddingGrad,
   Transpose,
   Noise,
+  DistinctRows,
 }
 
 /**
@@ -458,6 +459,8 @@ export const enum Penalty {
   L1,
   L2,
   Weight,
+  /** As of Optimize. */
+  Rows,
   Length,
 }
 
@@ -495,6 +498,8 @@ export const enum Dropout {
 export const enum Guard {
   Gradient = 1,
   Count,
+  /** As of Optimize. */
+  Rows,
   Length,
 }
 
@@ -506,10 +511,14 @@ export const enum SquaredNorm {
   L1,
   L2,
   Partials,
+  /** As of Optimize: a sum for each NORM_ROWS of them, Chunks sums in all. */
+  Rows,
+  Chunks,
   Length,
 }
 
 export const NORM_CHUNK = 4096;
+export const NORM_ROWS = 32;
 
 export const enum OptimizerKind {
   Sgd = 0,
@@ -519,7 +528,7 @@ export const enum OptimizerKind {
   Adam,
 }
 
-/** One pass over a range of parameters. */
+/** One pass over a range of parameters, or over some rows of a table. */
 export const enum Optimize {
   Kind = 1,
   Parameter,
@@ -548,8 +557,17 @@ export const enum Optimize {
   Rest1,
   Rest2,
   Epsilon,
+  /**
+   * 0, or where a number of rows and then these rows lie (DistinctRows): only they change, each of Count elements, and
+   * Gradient has theirs one after the other.
+   */
+  Rows,
+  /** OPTIMIZE_SCRATCH bytes for each thread. */
+  Scratch,
   Length,
 }
+
+export const OPTIMIZE_SCRATCH = 128;
 
 /** Why a run stopped. */
 export const enum Status {
@@ -821,6 +839,10 @@ export const enum EmbeddingGrad {
   Rows,
   Columns,
   Outer,
+  /** Where the number of rows lies; 0: it is Rows. */
+  RowCount,
+  /** 1: y is not set to 0 first. */
+  Onto,
   Length,
 }
 
@@ -1068,5 +1090,26 @@ export const enum Noise {
   Deviation,
   Product,
   Stream,
+  Length,
+}
+
+/**
+ * Target = | Places [All] | number of rows | rows |: the rows of a table that the batch reads, each once, rising; of each
+ * place of the batch which of them it reads. Indices of several readers come one after the other: each instruction
+ * brings Count of them, the last one knows All, the others have 0 there.
+ */
+export const enum DistinctRows {
+  Indices = 1,
+  Count,
+  Target,
+  /** Places of the readers before. */
+  First,
+  All,
+  /** Of Target; the rest is 0. */
+  Words,
+  /** Of the table. */
+  Rows,
+  /** For each 32 rows a bit each, and how many rows before them are read: 8 bytes. */
+  Scratch,
   Length,
 }

@@ -2,7 +2,7 @@
  * Entry of the test build (targets testing-simd, testing-relaxed): every function of simd.ts over an array, and its
  * error in ULP over a range of bit patterns, against float64 references computed here.
  */
-import { erf4, exp4, expm1_4, log1p4, log4, sigmoid4, softplus4, tanh4 } from './simd';
+import { erf4, exp4, expm1_4, geluSlope4, log1p4, log4, sigmoid4, softplus4, tanh4 } from './simd';
 
 // dst[i] = f(src[i]), i < n, n a multiple of 4.
 
@@ -37,6 +37,11 @@ export function mapErf(src: usize, dst: usize, n: usize): void {
 export function mapSoftplus(src: usize, dst: usize, n: usize): void {
   for (const end = src + (n << 2); src < end; src += 16, dst += 16)
     v128.store(dst, softplus4(v128.load(src)));
+}
+
+export function mapGeluSlope(src: usize, dst: usize, n: usize): void {
+  for (const end = src + (n << 2); src < end; src += 16, dst += 16)
+    v128.store(dst, geluSlope4(v128.load(src)));
 }
 
 // References in float64. AssemblyScript's Math is a port of musl: at most about one ULP of float64.
@@ -86,6 +91,11 @@ export function refErf(x: f64): f64 {
   return 1.1283791670955126 * Math.exp(-x * x) * sum;
 }
 
+export function refGeluSlope(x: f64): f64 {
+  if (abs(x) > 40) return x > 0 ? 1 : 0;
+  return 0.5 + 0.5 * refErf(x * 0.7071067811865475244) + x * 0.3989422804014326779 * Math.exp(-0.5 * x * x);
+}
+
 let worst: u32 = 0;
 
 /** Bit pattern of the input that had the error which the last maxUlp returned. */
@@ -93,14 +103,14 @@ export function worstInput(): u32 {
   return worst;
 }
 
-/** Distance of y from the true value, in units of the last place of a float32 near that (at least 2^-149). */
-function ulps(y: f32, truth: f64): f64 {
+/** Distance of y from the true value, in units of the last place of a float32 near that (at least 2^-149), or of 2^-24. */
+function ulps(y: f32, truth: f64, absolute: bool): f64 {
   if (truth != truth || y != y) return truth != truth && y != y ? 0 : Infinity;
   if (abs(truth) == Infinity) return <f64>y == truth ? 0 : Infinity;
   // Overflow: an infinite float32 counts as 2^128
   const t = min(max(truth, -TWO_128), TWO_128);
   const v = min(max(<f64>y, -TWO_128), TWO_128);
-  const e = min(max(<i32>((reinterpret<u64>(t) >> 52) & 0x7ff) - 1023, -126), 127);
+  const e = absolute ? -1 : min(max(<i32>((reinterpret<u64>(t) >> 52) & 0x7ff) - 1023, -126), 127);
   return abs(v - t) * reinterpret<f64>((<u64>(1023 + 23 - e)) << 52);
 }
 
@@ -125,6 +135,8 @@ function run(op: i32, src: usize, dst: usize, n: usize): void {
       return mapErf(src, dst, n);
     case 7:
       return mapSoftplus(src, dst, n);
+    case 8:
+      return mapGeluSlope(src, dst, n);
   }
 }
 
@@ -146,13 +158,15 @@ function reference(op: i32, x: f64): f64 {
       return refErf(x);
     case 7:
       return refSoftplus(x);
+    case 8:
+      return refGeluSlope(x);
   }
   return NaN;
 }
 
 /**
  * The greatest error in ULP of function `op` at the bit patterns first, first + stride, ...: n of them, n a multiple
- * of 4, with 8 n bytes of scratch. Infinity for a wrong NaN, a wrong Infinity, a value outside low..high, and, where
+ * of 4, with 8 n bytes of scratch; `absolute`: in units of 2^-24. Infinity for a wrong NaN, a wrong Infinity, a value outside low..high, and, where
  * `odd`, for a sign that is not that of the input (zero included).
  */
 export function maxUlp(
@@ -161,6 +175,7 @@ export function maxUlp(
   stride: u32,
   n: u32,
   odd: bool,
+  absolute: bool,
   low: f32,
   high: f32,
   scratch: usize,
@@ -172,7 +187,7 @@ export function maxUlp(
   for (let i: u32 = 0; i < n; i++) {
     const x = load<f32>(scratch + (i << 2));
     const y = load<f32>(dst + (i << 2));
-    let error = ulps(y, reference(op, x));
+    let error = ulps(y, reference(op, x), absolute);
     if (y < low || y > high) error = Infinity;
     if (odd && y == y && (reinterpret<u32>(x) ^ reinterpret<u32>(y)) >>> 31) error = Infinity;
     if (error > greatest) {

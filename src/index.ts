@@ -166,6 +166,7 @@ export type { Logs } from './train/logs.ts';
 export {
   type BinaryCrossEntropyOptions,
   binaryCrossEntropy,
+  type CustomLoss,
   crossEntropy,
   type Loss,
   type LossLike,

@@ -1,7 +1,7 @@
 /** Merges, normalization, embeddings, transposition, noise: the family `tensors`. */
 import { follow } from '../clock';
 import { transpose } from '../kernels/axes';
-import { embedding, embeddingGrad } from '../kernels/embedding';
+import { distinctRows, embedding, embeddingGrad } from '../kernels/embedding';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from '../kernels/merge';
 import { moments, movingAverage, movingMoments } from '../kernels/moments';
 import { noise } from '../kernels/noise';
@@ -59,6 +59,9 @@ export function execute(p: usize, block: usize, step: i32): void {
       break;
     case Op.Noise:
       noise(p);
+      break;
+    case Op.DistinctRows:
+      distinctRows(p);
       break;
     default:
       unreachable();

@@ -1,6 +1,6 @@
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
-import { abs4, copysign4, erf4, exp4, expm1_4, log4, madd, nmadd, sigmoid4, softplus4, tanh4 } from '../simd';
+import { abs4, copysign4, erf4, exp4, expm1_4, geluSlope4, log4, madd, sigmoid4, softplus4, tanh4 } from '../simd';
 import { Activation, FROM_INTEGER, Unary, UnaryGrad } from '../tape';
 import { first, last } from '../threads';
 
@@ -8,7 +8,6 @@ const SELU_SCALE: f32 = 1.0507009873554805; // Klambauer et al. 2017, "Self-norm
 const SELU_ALPHA: f32 = 1.6732632423543772;
 const SQRT_HALF: f32 = 0.7071067811865476;
 const SQRT_2_OVER_PI: f32 = 0.7978845608028654;
-const INV_SQRT_2PI: f32 = 0.3989422804014327;
 const GELU_CUBIC: f32 = 0.044715; // Hendrycks & Gimpel 2016, the tanh form
 
 // @ts-ignore: decorator
@@ -57,10 +56,8 @@ export function activate4(kind: i32, x: v128, alpha: v128): v128 {
       return softsign4(x);
     case Activation.Silu:
       return silu4(x);
-    case Activation.Gelu: {
-      const h = f32x4.mul(x, splat(0.5));
-      return madd(h, erf4(f32x4.mul(x, splat(SQRT_HALF))), h);
-    }
+    case Activation.Gelu:
+      return gelu4(x);
     case Activation.GeluTanh: {
       const h = f32x4.mul(x, splat(0.5));
       return madd(h, tanh4(geluInner(x)), h);
@@ -102,6 +99,14 @@ function softsign4(x: v128): v128 {
 /** x · sigmoid(x); 0 at -infinity. */
 function silu4(x: v128): v128 {
   return f32x4.mul(f32x4.pmax(x, splat(-3.4028234e38)), sigmoid4(x));
+}
+
+/** x/2 (1 + erf(x / sqrt 2)) */
+// @ts-ignore: decorator
+@inline
+function gelu4(x: v128): v128 {
+  const h = f32x4.mul(x, splat(0.5));
+  return madd(h, inline.always(erf4(f32x4.mul(x, splat(SQRT_HALF)))), h);
 }
 
 /** sqrt(2/pi) (x + 0.044715 x³) */
@@ -150,11 +155,8 @@ export function derive4(kind: i32, dy: v128, r: v128, alpha: v128): v128 {
       const s = sigmoid4(r);
       return f32x4.mul(dy, f32x4.mul(s, madd(r, sigmoid4(f32x4.neg(r)), one)));
     }
-    case Activation.Gelu: { // Phi(x) + x phi(x)
-      const cdf = madd(splat(0.5), erf4(f32x4.mul(r, splat(SQRT_HALF))), splat(0.5));
-      const pdf = f32x4.mul(splat(INV_SQRT_2PI), exp4(f32x4.mul(f32x4.mul(r, r), splat(-0.5))));
-      return f32x4.mul(dy, madd(r, pdf, cdf));
-    }
+    case Activation.Gelu: // Phi(x) + x phi(x)
+      return f32x4.mul(dy, geluSlope4(r));
     case Activation.GeluTanh: { // (1 + t)/2 + x/2 (1 - t²) u', t = tanh(u), u' = sqrt(2/pi)(1 + 3·0.044715 x²)
       const t = tanh4(geluInner(r));
       const du = f32x4.mul(splat(SQRT_2_OVER_PI), madd(f32x4.mul(r, r), splat(3 * GELU_CUBIC), one));
@@ -189,6 +191,8 @@ export function activateRow(kind: i32, source: usize, target: usize, count: i32,
   const end = source + (<usize>(count & ~3) << 2);
   if (kind == Activation.Relu) {
     for (; source != end; source += 16, target += 16) v128.store(target, positive(v128.load(source)));
+  } else if (kind == Activation.Gelu) {
+    for (; source != end; source += 16, target += 16) v128.store(target, gelu4(v128.load(source)));
   } else {
     for (; source != end; source += 16, target += 16) {
       v128.store(target, activate4(kind, v128.load(source), a));
@@ -205,6 +209,10 @@ export function deriveRow(kind: i32, dy: usize, r: usize, target: usize, count: 
   if (kind == Activation.Relu) {
     for (; dy != end; dy += 16, r += 16, target += 16) {
       v128.store(target, v128.and(v128.load(dy), f32x4.gt(v128.load(r), splat(0))));
+    }
+  } else if (kind == Activation.Gelu) {
+    for (; dy != end; dy += 16, r += 16, target += 16) {
+      v128.store(target, f32x4.mul(v128.load(dy), inline.always(geluSlope4(v128.load(r)))));
     }
   } else {
     for (; dy != end; dy += 16, r += 16, target += 16) {

@@ -1,5 +1,6 @@
 import { address, float, word } from '../fields';
-import { exp4, log4, madd, sum4 } from '../simd';
+import { storePart } from '../lanes';
+import { exp4, expBelow4, log4, madd, sum4 } from '../simd';
 import { ATTENTION_BLOCK, Attention, GEMM_PANEL, GEMM_ROWS } from '../tape';
 import { first, last } from '../threads';
 import { packColumns, packPanels, packRows, turnPanels, turnRows } from './pack';
@@ -9,6 +10,7 @@ import {
   capacity,
   causal,
   dropPanel,
+  fetchRows,
   floats,
   keys,
   mask,
@@ -62,6 +64,8 @@ export function attention(p: usize): void {
     const kvHead = item - row * kvHeads;
     useRow(p, row);
     const offset = <usize>(row * capacity) * stride + floats(kvHead, size);
+    fetchRows(address(p, Attention.Key) + offset, stride, keys);
+    fetchRows(address(p, Attention.Value) + offset, stride, keys);
     packRows(address(p, Attention.Key) + offset, stride, keys, size, packedKeys);
     const values = address(p, Attention.Value) + offset;
     for (let k = 0; k < keys; k += ATTENTION_BLOCK) {
@@ -98,6 +102,7 @@ function forwardBlock(
   const scores = states + floats(padded, 2);
   const stride = address(p, Attention.QueryStride) << 2;
   const source = address(p, Attention.Query) + <usize>(row * queries + query) * stride + floats(head, size);
+  fetchRows(source, stride, count);
   turnPanels(source, stride, count, size, packedQueries, panel);
   scaleAll(packedQueries, padded * size, float(p, Attention.Scale));
   memory.fill(outputs, 0, scores - outputs);
@@ -155,19 +160,19 @@ function softmaxPanel(s: usize, key: i32, count: i32, position: i32, state: usiz
   let x = s;
   let end = s + floats(count, GEMM_PANEL);
   do {
-    m0 = f32x4.max(m0, v128.load(x));
-    m1 = f32x4.max(m1, v128.load(x, 16));
+    m0 = f32x4.pmax(m0, v128.load(x));
+    m1 = f32x4.pmax(m1, v128.load(x, 16));
     x += GEMM_PANEL * 4;
   } while (x != end);
   let l0 = v128.load(state, 32);
   let l1 = v128.load(state, 48);
-  if (v128.any_true(v128.or(f32x4.ne(m0, before0), f32x4.ne(m1, before1)))) {
+  v128.store(state, m0);
+  v128.store(state, m1, 16);
+  if (key > 0 && v128.any_true(v128.or(f32x4.ne(m0, before0), f32x4.ne(m1, before1)))) {
     const c0 = exp4(f32x4.sub(before0, m0));
     const c1 = exp4(f32x4.sub(before1, m1));
     l0 = f32x4.mul(l0, c0);
     l1 = f32x4.mul(l1, c1);
-    v128.store(state, m0);
-    v128.store(state, m1, 16);
     end = y + floats(up(size, GEMM_ROWS), GEMM_PANEL);
     do {
       v128.store(y, f32x4.mul(v128.load(y), c0));
@@ -177,8 +182,8 @@ function softmaxPanel(s: usize, key: i32, count: i32, position: i32, state: usiz
   }
   end = x;
   do {
-    const p0 = exp4(f32x4.sub(v128.load(s), m0));
-    const p1 = exp4(f32x4.sub(v128.load(s, 16), m1));
+    const p0 = expBelow4(f32x4.sub(v128.load(s), m0));
+    const p1 = expBelow4(f32x4.sub(v128.load(s, 16), m1));
     v128.store(s, p0);
     v128.store(s, p1, 16);
     l0 = f32x4.add(l0, p0);
@@ -266,6 +271,9 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
   const offset = <usize>(row * queries) * line + floats(head, size);
   const source = address(p, Attention.Query) + queryOffset;
   const dy = address(p, Attention.Gradient) + offset;
+  fetchRows(source, stride, queries);
+  fetchRows(dy, line, queries);
+  fetchRows(address(p, Attention.Output) + offset, line, queries);
   packRows(source, stride, queries, size, queryRows);
   packColumns(source, stride, size, queries, queryColumns, (<usize>queries) << 4);
   scaleAll(queryRows, padded * size, scale);
@@ -285,6 +293,8 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
     const count = min<i32>(ATTENTION_BLOCK, keys - key);
     const from = keyOffset + <usize>key * keyStride;
     const panel = floats(GEMM_PANEL, size);
+    fetchRows(address(p, Attention.Key) + from, keyStride, count);
+    fetchRows(address(p, Attention.Value) + from, keyStride, count);
     turnPanels(address(p, Attention.Key) + from, keyStride, count, size, keyPanels, panel);
     turnPanels(address(p, Attention.Value) + from, keyStride, count, size, valuePanels, panel);
     packPanels(address(p, Attention.Key) + from, keyStride, size, count, keyRows, (<usize>count) << 5);
@@ -333,10 +343,15 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
       }
     }
   }
-  scaleAll(queryGrads, padded * columns, scale);
+  const by = f32x4.splat(scale);
   for (let q = 0; q < queries; q++) {
-    const target = address(p, Attention.QueryGrad) + queryOffset + <usize>q * stride;
-    memory.copy(target, queryGrads + floats(q, columns), floats(1, size));
+    let x = queryGrads + floats(q, columns);
+    let y = address(p, Attention.QueryGrad) + queryOffset + <usize>q * stride;
+    for (let left = size; left > 0; left -= 4, x += 16, y += 16) {
+      const dq = f32x4.mul(v128.load(x), by);
+      if (left >= 4) v128.store(y, dq);
+      else storePart(y, dq, left);
+    }
   }
 }
 
@@ -356,8 +371,8 @@ function gradientPanel(s: usize, dp: usize, query: i32, count: i32, key: i32, su
     const s1 = v128.load(s, 16);
     const sum = v128.load32_splat(sums + at);
     const whole = v128.load32_splat(dots + at);
-    const p0 = exp4(f32x4.sub(s0, sum));
-    const p1 = exp4(f32x4.sub(s1, sum));
+    const p0 = expBelow4(f32x4.sub(s0, sum));
+    const p1 = expBelow4(f32x4.sub(s1, sum));
     v128.store(s, p0);
     v128.store(s, p1, 16);
     v128.store(dp, f32x4.mul(p0, f32x4.sub(v128.load(dp), whole)));

@@ -1,7 +1,7 @@
-import { address, word } from '../fields';
+import { address, rowCount, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
-import { Embedding, EmbeddingGrad } from '../tape';
-import { first, last } from '../threads';
+import { DistinctRows, Embedding, EmbeddingGrad } from '../tape';
+import { first, last, thread } from '../threads';
 
 /** y [outer, count, columns] = the rows of each table [rows, columns] that the indices name. */
 export function embedding(p: usize): void {
@@ -23,14 +23,17 @@ export function embedding(p: usize): void {
  */
 export function embeddingGrad(p: usize): void {
   const columns = word(p, EmbeddingGrad.Columns);
-  const rows = word(p, EmbeddingGrad.Rows);
+  const list = address(p, EmbeddingGrad.RowCount);
+  const rows = list ? rowCount(list) : word(p, EmbeddingGrad.Rows);
   const count = word(p, EmbeddingGrad.Count);
   const all = word(p, EmbeddingGrad.Outer) * rows;
   const from = first(all, 1);
   const to = last(all, 1);
   if (from >= to) return;
   const bytes = (<usize>columns) << 2;
-  memory.fill(address(p, EmbeddingGrad.Target) + <usize>from * bytes, 0, <usize>(to - from) * bytes);
+  if (!word(p, EmbeddingGrad.Onto)) {
+    memory.fill(address(p, EmbeddingGrad.Target) + <usize>from * bytes, 0, <usize>(to - from) * bytes);
+  }
   for (let table = from / rows; table * rows < to; table++) {
     // its own rows of this table
     const low = max<i32>(from - table * rows, 0);
@@ -53,5 +56,49 @@ function addRow(x: usize, y: usize, count: i32): void {
   if (count) {
     const zero = f32x4.splat(0);
     storePart(y, f32x4.add(loadPart(y, count, zero), loadPart(x, count, zero)), count);
+  }
+}
+
+/** Where the bit of a row lies; behind its word is the number of rows before. */
+// @ts-ignore: decorator
+@inline
+function bitsOf(scratch: usize, row: u32): usize {
+  return scratch + (<usize>(row >>> 5) << 3);
+}
+
+/** Thread 0: see DistinctRows. The order is that of the table, whatever that of the batch. */
+export function distinctRows(p: usize): void {
+  if (thread != 0) return;
+  const scratch = address(p, DistinctRows.Scratch);
+  const places = address(p, DistinctRows.Target);
+  const before = word(p, DistinctRows.First);
+  const end = scratch + (<usize>((word(p, DistinctRows.Rows) + 31) >>> 5) << 3);
+  if (before == 0) memory.fill(scratch, 0, end - scratch);
+  let index = address(p, DistinctRows.Indices);
+  let place = places + (<usize>before << 2);
+  for (let n = word(p, DistinctRows.Count); n > 0; n--, index += 4, place += 4) {
+    const row = load<u32>(index);
+    store<u32>(place, row);
+    const q = bitsOf(scratch, row);
+    store<u32>(q, load<u32>(q) | (1 << (row & 31)));
+  }
+  const all = word(p, DistinctRows.All);
+  if (all == 0) return;
+
+  const number = places + (<usize>all << 2);
+  let list = number + 4;
+  let row = 0;
+  for (let q = scratch; q < end; q += 8, row += 32) {
+    store<i32>(q, <i32>((list - number) >>> 2) - 1, 4);
+    for (let bits = load<u32>(q); bits; bits &= bits - 1, list += 4) store<i32>(list, row + ctz(bits));
+  }
+  const count = <i32>((list - number) >>> 2) - 1;
+  store<i32>(number, count);
+  memory.fill(list, 0, places + (address(p, DistinctRows.Words) << 2) - list);
+
+  for (let n = all, q = places; n > 0; n--, q += 4) {
+    const at = load<u32>(q);
+    const bits = bitsOf(scratch, at);
+    store<i32>(q, load<i32>(bits, 4) + popcnt(load<u32>(bits) & ((1 << (at & 31)) - 1)));
   }
 }

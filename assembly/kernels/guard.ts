@@ -1,5 +1,5 @@
 import { double, program } from '../clock';
-import { address, word } from '../fields';
+import { address, rowCount, word } from '../fields';
 import { loadPart } from '../lanes';
 import { Guard, Program, Status } from '../tape';
 import { barrier, first, last, thread } from '../threads';
@@ -8,7 +8,8 @@ const INFINITY_BITS: u32 = 0x7f800000;
 
 /** True when the step must stop: its loss or one of its gradients is not finite. Every thread gets the same answer. */
 export function guard(p: usize): bool {
-  const count = word(p, Guard.Count);
+  const rows = address(p, Guard.Rows);
+  const count = word(p, Guard.Count) * (rows ? rowCount(rows) : 1);
   const from = first(count, 16);
   let n = last(count, 16) - from;
   let g = address(p, Guard.Gradient) + ((<usize>from) << 2);

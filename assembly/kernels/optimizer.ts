@@ -1,8 +1,8 @@
 import { beta1Power, beta2Power, program } from '../clock';
-import { address, float, word } from '../fields';
+import { address, float, rowAt, rowCount, word } from '../fields';
 import { copysign4, madd, nmadd } from '../simd';
-import { Optimize, OptimizerKind, Program } from '../tape';
-import { first, last } from '../threads';
+import { OPTIMIZE_SCRATCH, Optimize, OptimizerKind, Program } from '../tape';
+import { first, last, thread } from '../threads';
 
 /** g + l1 sign(w) + twoL2 w: the gradient of l1 · sum|w| + l2 · sum w² joins in. */
 // @ts-ignore: decorator
@@ -232,9 +232,6 @@ function range(p: usize, w: usize, g: usize, s1: usize, s2: usize, s3: usize, co
   }
 }
 
-/** Room for the last 1..3 elements of a range; only the last thread ever has them. */
-const tail = memory.data(80, 16);
-
 function copyFloats(target: usize, source: usize, count: i32): void {
   for (let i: usize = 0; i < <usize>count << 2; i += 4) store<f32>(target + i, load<f32>(source + i));
 }
@@ -242,11 +239,26 @@ function copyFloats(target: usize, source: usize, count: i32): void {
 export function optimize(p: usize): void {
   const rate = load<f32>(program + ((<usize>Program.LearningRate) << 2)) * float(p, Optimize.Rate);
   prepare(p, rate);
-  const from = first(word(p, Optimize.Count), 16);
-  const count = last(word(p, Optimize.Count), 16) - from;
-  const offset = <usize>from << 2;
+  const count = word(p, Optimize.Count);
+  const rows = address(p, Optimize.Rows);
+  if (rows) {
+    const bytes = (<usize>count) << 2;
+    const all = rowCount(rows);
+    const to = last(all, 1);
+    for (let i = first(all, 1); i < to; i++) {
+      update(p, rowAt(rows, i) * bytes, <usize>i * bytes, count, rate);
+    }
+    return;
+  }
+  const from = first(count, 16);
+  const offset = (<usize>from) << 2;
+  update(p, offset, offset, last(count, 16) - from, rate);
+}
+
+/** `count` elements, `offset` bytes into the parameters and their states. */
+function update(p: usize, offset: usize, gradientOffset: usize, count: i32, rate: f32): void {
   const w = address(p, Optimize.Parameter) + offset;
-  const g = address(p, Optimize.Gradient) + offset;
+  const g = address(p, Optimize.Gradient) + gradientOffset;
   const s1 = at(address(p, Optimize.State1), offset);
   const s2 = at(address(p, Optimize.State2), offset);
   const s3 = at(address(p, Optimize.State3), offset);
@@ -254,6 +266,7 @@ export function optimize(p: usize): void {
   if (whole) range(p, w, g, s1, s2, s3, whole, rate);
   const rest = count - whole;
   if (rest == 0) return;
+  const tail = address(p, Optimize.Scratch) + <usize>(thread * OPTIMIZE_SCRATCH);
   const end = <usize>whole << 2;
   for (let i: usize = 0; i < 80; i += 16) v128.store(tail + i, f32x4.splat(0));
   copyFloats(tail, w + end, rest);

@@ -1,7 +1,7 @@
 // downhill itself. Steps run as `fit` runs them (Program.run, then the records are taken), without the copies that `fit`
 // makes when it starts and ends; products and passes are graphs of one operation, compiled as any other.
 
-import { Activation, Op, Optimize, Status } from '../../assembly/tape.ts';
+import { Activation, OPTIMIZE_SCRATCH, Op, Optimize, Status } from '../../assembly/tape.ts';
 import type { Encoder } from '../../src/compiler/encode.ts';
 import { Program } from '../../src/compiler/program.ts';
 import { Graph } from '../../src/graph/graph.ts';
@@ -141,6 +141,7 @@ function openOptimizer(optimizer: Optimizer, x: Float32Array): KernelRun {
   const { kind, states } = kernelOf(optimizer);
   const [parameter, gradient] = [place(engine, x), place(engine, x)];
   const [state1, state2, state3] = states.map((used) => (used ? engine.arena.allocate(x.byteLength) : 0));
+  const scratch = engine.arena.allocate(OPTIMIZE_SCRATCH);
   const isAdam = optimizer.name === 'adam';
   const [first, second] = isAdam ? [optimizer.beta1, optimizer.beta2] : [optimizer.momentum, optimizer.rho];
   const finish = ({ tape }: Encoder): void =>
@@ -167,6 +168,8 @@ function openOptimizer(optimizer: Optimizer, x: Float32Array): KernelRun {
         [Optimize.Rest1]: { f32: 1 - first },
         [Optimize.Rest2]: { f32: 1 - second },
         [Optimize.Epsilon]: { f32: optimizer.epsilon },
+        [Optimize.Rows]: 0,
+        [Optimize.Scratch]: scratch,
       },
       Optimize.Length,
       [],

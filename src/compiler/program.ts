@@ -1,5 +1,6 @@
-import { Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../assembly/tape.ts';
+import { EmbeddingGrad, Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { Span } from '../ops/rule.ts';
 import { isOp, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import { type Encoder, encode, type Source } from './encode.ts';
@@ -180,19 +181,28 @@ export class Program {
 
   /**
    * Does the step at hand once more, one instruction at a time, up to (not including) its check and what that lets through; stops when
-   * `check` says so and returns that instruction.
+   * `check` says so of what one wrote, and returns that instruction.
    */
-  trace(check: (instruction: Instruction) => boolean): Instruction | undefined {
+  trace(check: (writes: readonly Span[]) => boolean): Instruction | undefined {
     let found: Instruction | undefined;
-    this.each((instruction, _, run) => {
+    this.each((instruction, words, run) => {
       const { op } = instruction;
       if (op === Op.Guard) return false;
       if (op === Op.Accumulate || op === Op.Penalty) return true;
       run();
-      if (check(instruction)) found = instruction;
+      if (check(this.#written(instruction, words))) found = instruction;
       return found === undefined;
     });
     return found;
+  }
+
+  /** Of the gradients of some rows of a table those that there are: behind them may be anything. */
+  #written({ op, writes }: Instruction, words: Int32Array): readonly Span[] {
+    const rowCount = op === Op.EmbeddingGrad ? words[EmbeddingGrad.RowCount]! : 0;
+    if (rowCount === 0) return writes;
+    const rows = this.engine.arena.i32(rowCount, 1)[0]!;
+    const bytes = rows * words[EmbeddingGrad.Columns]! * 4;
+    return writes.map(({ start }) => ({ start, end: start + bytes }));
   }
 
   /**

@@ -1,14 +1,17 @@
 import { Op } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { OpName } from '../ops/attributes.ts';
 import type { Call } from '../ops/rule.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 
 /** Kernel calls in an order that respects their inputs, with what each reads. */
 export interface Schedule {
   readonly calls: readonly Call[];
-  /** Inputs, parameters and constants that the calls read. */
+  /** Inputs, parameters, states and constants that the calls read. */
   readonly sources: readonly Tensor[];
 }
+
+const SOURCES: readonly OpName[] = ['input', 'parameter', 'state', 'constant'];
 
 /** What a call reads, its epilogue included. */
 export function readsOf(call: Call): readonly Tensor[] {
@@ -56,7 +59,7 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   }
   return {
     calls,
-    sources: tensors.filter((t) => t.op === 'input' || t.op === 'parameter' || t.op === 'constant'),
+    sources: tensors.filter(({ op }) => SOURCES.includes(op)),
   };
 }
 
@@ -150,4 +153,5 @@ export const OPERATION_NAMES: Readonly<Record<Op, string>> = {
   [Op.Transpose]: 'transposition',
   [Op.BatchedGemm]: 'matrix products',
   [Op.Noise]: 'noise',
+  [Op.DistinctRows]: 'rows of the batch',
 };

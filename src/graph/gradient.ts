@@ -65,7 +65,7 @@ class Recomputation {
   }
 
   #trace(block: number): void {
-    for (const tensor of this.graph.tensors.filter((one) => one.block === block)) {
+    for (const tensor of this.graph.tensors.filter((one) => one.block === block && one.op !== 'state')) {
       const { rule, attributes, layer } = tensor;
       const inputs = tensor.inputs.map((input) => this.#copies.get(input) ?? input);
       const copy = this.graph.add(rule, inputs, attributes, layer);

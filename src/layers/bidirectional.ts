@@ -60,6 +60,7 @@ export function bidirectional(layer: Layer, options: BidirectionalOptions = {}):
     name: layerName(options, what),
     config: { layer: { type: layer.type, ...layer.config }, mergeMode },
     ...(layer.config.returnSequences === true && { passesMask: true }),
+    stateful: layer.stateful,
     parameters: (shapes, name) =>
       ['forward', 'backward'].flatMap((direction) =>
         layer.parameters!(shapes, name).map((spec) => ({ ...spec, name: `${direction}/${spec.name}` })),

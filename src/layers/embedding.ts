@@ -17,9 +17,24 @@ export interface EmbeddingOptions extends LayerOptions {
   maskZero?: boolean;
   /** False: training leaves the table as it is. Default true. */
   trainable?: boolean;
+  /**
+   * True: a step changes only the rows that its batch reads, and takes time for these alone, however large the table is.
+   * Plain gradient descent (`sgd` without momentum, decay and penalty) does so anyway: its step is the same. Under other
+   * optimizers it is another one: rows that the batch does not read keep their weights, momentum and moments, where they
+   * would go on moving; weight decay and the penalty are those of the rows read, also in the reported loss (`evaluate`
+   * has the penalty of the whole table). As PyTorch's SparseAdam, TensorFlow Addons' LazyAdam. Default false.
+   */
+  sparseGradient?: boolean;
 }
 
-const keys = ['name', 'embeddingsInitializer', 'embeddingsRegularizer', 'maskZero', 'trainable'];
+const keys = [
+  'name',
+  'embeddingsInitializer',
+  'embeddingsRegularizer',
+  'maskZero',
+  'trainable',
+  'sparseGradient',
+];
 
 /**
  * A vector for each integer: x [batch, …] of integers from 0 to inputDim - 1, embeddings [inputDim, outputDim],
@@ -39,6 +54,7 @@ export function embedding(
   knownKeys(options, keys, what);
   const trainable = flag(options.trainable ?? true, `${what}: trainable`);
   const maskZero = flag(options.maskZero ?? false, `${what}: maskZero`);
+  const sparseGradient = flag(options.sparseGradient ?? false, `${what}: sparseGradient`);
   const embeddingsInitializer = initializerConfig(
     options.embeddingsInitializer ?? 'randomUniform',
     `${what}: embeddingsInitializer`,
@@ -54,6 +70,7 @@ export function embedding(
       embeddingsRegularizer,
       maskZero,
       trainable,
+      sparseGradient,
     }),
     indices: inputDim,
     parameters: () => [
@@ -66,6 +83,7 @@ export function embedding(
         regularizer: embeddingsRegularizer,
         trainable,
         learningRateScale: 1,
+        sparseGradient,
       },
     ],
     trace([x], { graph, parameters: [table] }) {

@@ -13,6 +13,8 @@ export interface ParameterSpec extends Fans {
   readonly trainable: boolean;
   /** Multiplies the learning rate. */
   readonly learningRateScale: number;
+  /** A table, of which a step changes the rows alone that it reads, whatever the optimizer. */
+  readonly sparseGradient?: boolean;
 }
 
 /** Where a generator stands. */
@@ -35,6 +37,10 @@ export interface Tracing {
    * checks. What the step itself reads is the old one.
    */
   update(parameter: Tensor, value: Tensor): void;
+  /** A state [batch, size] of the layer that lasts from batch to batch, zeros at first. Of `stateful` layers. */
+  state(size: number): Tensor;
+  /** What the batch makes of it. */
+  setState(state: Tensor, value: Tensor): void;
   isFrozen(parameter: Tensor): boolean;
   nextStream(): number;
 }
@@ -77,6 +83,8 @@ export interface Layer<Inputs extends InputCount = OneOrMore> {
   readonly passesMask?: true | undefined;
   /** It takes no stream of random numbers. Each other layer takes one, whether it draws numbers or not. */
   readonly streams?: 0 | undefined;
+  /** It has states that last from batch to batch. */
+  readonly stateful?: boolean | undefined;
   /** It knows `backwards`, so that `bidirectional` takes it. */
   readonly directed?: true | undefined;
   /** For inputs of `shapes`, without the batch; `name` is for messages. Here it refuses shapes too. Default: none. */

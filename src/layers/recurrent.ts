@@ -52,6 +52,12 @@ export interface RecurrentOptions extends LayerOptions {
   recurrentDropout?: number;
   /** From the last time to the first; returnSequences then gives the last time first. Default false. */
   goBackwards?: boolean;
+  /**
+   * True: row i of a batch goes on where row i of the batch before ended: its last states are the first ones, whether in
+   * fit, evaluate or predict, until `model.resetStates()`. All batches need as many rows then, and `fit` takes them in
+   * order. The gradient ends where a batch begins; files do not hold the states. Default false.
+   */
+  stateful?: boolean;
   /** False: training leaves the parameters as they are. Default true. */
   trainable?: boolean;
 }
@@ -91,6 +97,7 @@ const commonKeys = [
   'dropout',
   'recurrentDropout',
   'goBackwards',
+  'stateful',
   'trainable',
 ];
 
@@ -228,6 +235,7 @@ function recurrent<Results extends SymbolicTensor[]>(
   const dropout = share('dropout');
   const recurrentDropout = share('recurrentDropout');
   const goBackwards = flag(options.goBackwards ?? false, `${type}: goBackwards`);
+  const stateful = flag(options.stateful ?? false, `${type}: stateful`);
   const initializer = (
     key: 'kernelInitializer' | 'recurrentInitializer' | 'biasInitializer',
     usual: InitializerLike,
@@ -261,12 +269,14 @@ function recurrent<Results extends SymbolicTensor[]>(
       dropout,
       recurrentDropout,
       goBackwards,
+      stateful,
       trainable,
       ...kind.config,
     }),
     // the states before the first step, too: joinStates counts them
     inputs: { least: 1, most: Infinity },
     directed: true,
+    stateful,
     parameters([shape], layer) {
       const [time, features] = shape;
       if (shape.length !== 2 || time === undefined || features === undefined) {
@@ -315,10 +325,9 @@ function recurrent<Results extends SymbolicTensor[]>(
     trace,
   } satisfies Layer;
 
-  function trace(
-    [input, ...initial]: Each<Tensor>,
-    { graph, training, stream, parameters, backwards }: CallContext,
-  ): Each<Tensor> {
+  function trace([input, ...initial]: Each<Tensor>, context: CallContext): Each<Tensor> {
+    const { graph, training, stream, parameters, backwards } = context;
+    const lasting = stateful && context.state(CELLS[cell].states * units);
     const reversed = backwards === undefined && goBackwards;
     const mask = graph.masks.get(input);
     const [kernel, recurrentKernel, bias] = parameters as [Tensor, Tensor, Tensor?];
@@ -333,6 +342,7 @@ function recurrent<Results extends SymbolicTensor[]>(
       ...(inside && { bias }),
       ...(mask && { mask }),
       ...(initial.length > 0 && { state: joinStates(graph, initial) }),
+      ...(lasting && { state: lasting }),
       ...(training && recurrentDropout > 0 && { dropout: stateMask(graph, z, stream) }),
     };
     const result: Tensor = graph.add(
@@ -340,11 +350,14 @@ function recurrent<Results extends SymbolicTensor[]>(
       [z, recurrentKernel, ...Object.values(extras)],
       {
         ...attributes,
-        ...{ sequences: returnSequences, backwards: backwards ?? goBackwards, reversed, final: returnState },
+        ...{ sequences: returnSequences, backwards: backwards ?? goBackwards, reversed },
+        final: returnState || stateful,
         extras: Object.keys(extras) as RecurrentExtra[],
       },
     );
-    const results: Each<Tensor> = returnState ? splitStates(graph, result, z.shape[1]!) : [result];
+    const [y, ...states] = returnState || stateful ? splitStates(graph, result, z.shape[1]!) : [result];
+    if (lasting) context.setState(lasting, lastStates(graph, result));
+    const results: Each<Tensor> = returnState ? [y, ...states] : [y];
     if (mask && returnSequences && !reversed) graph.masks.set(results[0], mask);
     return results;
   }
@@ -373,6 +386,12 @@ function recurrent<Results extends SymbolicTensor[]>(
     });
   }
 
+  /** All states, which lie behind y. */
+  function lastStates(graph: Graph, result: Tensor): Tensor {
+    const size = CELLS[cell].states * units;
+    return graph.add(mergeOps.slice, [result], { axis: 1, from: result.shape[1]! - size, size });
+  }
+
   /** y and the states, which lie behind it. */
   function splitStates(graph: Graph, result: Tensor, time: number): Each<Tensor> {
     const outputs = (returnSequences ? time : 1) * units;
@@ -387,6 +406,11 @@ function recurrent<Results extends SymbolicTensor[]>(
 
   const self = withFields((x: SymbolicTensor, states: InitialState = {}) => {
     knownKeys(states, ['initialState'], `${type}: applied`);
+    if (stateful && states.initialState) {
+      throw new UsageError(
+        `${type}: applied: a stateful layer begins with its own last states; leave initialState out`,
+      );
+    }
     const results = apply(self, [x, ...(states.initialState ?? [])]);
     return returnState ? (results as Results) : results[0]!;
   }, layer);

@@ -100,7 +100,8 @@ export function callForShapes(
   const parameters = specs.map(
     ({ shape }, index): Tensor => graph.add(sourceOps.parameter, [], { index, shape }),
   );
-  const never = { nextStream: () => 0, isFrozen: () => false, update: () => {} };
+  const state = (size: number): Tensor => graph.add(sourceOps.state, [], { size });
+  const never = { nextStream: () => 0, isFrozen: () => false, update: () => {}, state, setState: () => {} };
   return callLayer(layer, inputs, parameters, { graph, training: false, ...never }, name);
 }
 

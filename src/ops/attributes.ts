@@ -6,6 +6,8 @@ export interface OpAttributes {
   input: { name: string; shape: readonly number[]; type: 'f32' | 'i32'; limit?: number };
   /** A parameter of the model, by its place in the list of parameters. */
   parameter: { index: number; shape: readonly number[] };
+  /** [batch, size], which lasts from batch to batch. */
+  state: { size: number };
   /** a · b over the last axis of a; leading axes of a are rows. */
   matmul: { transposeA: boolean; transposeB: boolean };
   biasAdd: Record<never, never>;
@@ -72,7 +74,12 @@ export interface OpAttributes {
   scaleGrad: NormalizeAttributes;
   /** Rows of a table, by integers. */
   embedding: Record<never, never>;
+  /** Of one or more uses of a table, each its dy and its integers: their sums, in that order. */
   embeddingGrad: { rows: number };
+  /** Which of a table's `rows` some integers name, each once: see DistinctRows in assembly/tape.ts. */
+  distinctRows: { rows: number };
+  /** The gradient of these rows alone, one after the other: distinctRows, then dy of each use. What is behind is unset. */
+  embeddingRowsGrad: Record<never, never>;
   /** x [batch, …spatial, channels], kernel [...taps, channels / multiplier, multiplier] */
   depthwise: DepthwiseAttributes;
   /** The gradient of its image. */

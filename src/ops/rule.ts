@@ -76,6 +76,11 @@ export interface OpRule<K extends OpName = OpName> {
   inPlace?: boolean;
   /** A bias, an activation or its derivative that follow can be done in the same call. */
   epilogue?: boolean;
+  /** Of the gradient of a table: what makes the gradients of some of its rows instead (train/sparse.ts). */
+  readonly ofRows?: {
+    readonly distinct: OpRule<'distinctRows'>;
+    readonly values: OpRule<'embeddingRowsGrad'>;
+  };
   /** Bytes of scratch of a call for each thread. */
   workspace?(tensor: Tensor<K>, batch: number): number;
 }

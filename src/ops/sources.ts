@@ -3,7 +3,7 @@ import type { Rules } from './rule.ts';
 import { BATCH, showShape, sizeOf } from './tensor.ts';
 
 /** What lies in the arena before a program runs, and other views of it. */
-export const sourceOps: Rules<'input' | 'parameter' | 'constant' | 'reshape'> = {
+export const sourceOps: Rules<'input' | 'parameter' | 'state' | 'constant' | 'reshape'> = {
   input: {
     name: 'input',
     shape: (_, { shape }) => [BATCH, ...shape],
@@ -15,6 +15,13 @@ export const sourceOps: Rules<'input' | 'parameter' | 'constant' | 'reshape'> = 
   parameter: {
     name: 'parameter',
     shape: (_, { shape }) => shape,
+    gradient: 'none',
+    emit: 'none',
+  },
+
+  state: {
+    name: 'state',
+    shape: (_, { size }) => [BATCH, size],
     gradient: 'none',
     emit: 'none',
   },

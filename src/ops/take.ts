@@ -39,8 +39,15 @@ export function emitTake(e: Emitter, indices: Tensor, x: Tensor, y: Tensor, axis
   );
 }
 
-/** dx [outer, rows, columns]: the sums of dy [outer, count, columns] where the indices name a row. */
-export function emitTakeGrad(e: Emitter, indices: Tensor, dy: Tensor, dx: Tensor, axis: number): void {
+/** dx [outer, rows, columns]: the sums of dy [outer, count, columns] where the indices name a row; `onto` what is there. */
+export function emitTakeGrad(
+  e: Emitter,
+  indices: Tensor,
+  dy: Tensor,
+  dx: Tensor,
+  axis: number,
+  onto = false,
+): void {
   const { outer, rows, columns } = sizesAt(dx.shape, axis, e.batch);
   e.emit(
     Op.EmbeddingGrad,
@@ -52,6 +59,8 @@ export function emitTakeGrad(e: Emitter, indices: Tensor, dy: Tensor, dx: Tensor
       [EmbeddingGrad.Rows]: rows,
       [EmbeddingGrad.Columns]: columns,
       [EmbeddingGrad.Outer]: outer,
+      [EmbeddingGrad.RowCount]: 0,
+      [EmbeddingGrad.Onto]: onto ? 1 : 0,
     },
     EmbeddingGrad.Length,
     [e.span(dy), e.span(indices)],

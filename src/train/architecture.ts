@@ -119,6 +119,11 @@ export class Architecture {
     return known.length > 0 ? Math.min(...known) : undefined;
   }
 
+  /** Whether layers carry states from batch to batch. */
+  get stateful(): boolean {
+    return this.layers.some(({ layer }) => layer.stateful);
+  }
+
   /** The layer, or the input, that makes a tensor. */
   producer({ source }: SymbolicTensor): string {
     if (source.layer) return this.#members.get(source.layer)!.name;

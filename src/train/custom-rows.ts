@@ -10,7 +10,7 @@ import { maskedSteps } from './masked.ts';
  * A loss or a metric of one's own, in operations (`ops`): yTrue are the targets as they were given, yPred the output of
  * the model, both with the batch in front. Returns [batch], a number for each row, or [batch, …], of which the mean of
  * each row is taken; of [batch, time, …] steps that a mask of the output leaves out do not count. What is reported, and
- * trained, is the mean over the rows.
+ * trained, is the mean over the rows; with a loss's `reduction: 'sum'` plain sums, within a row and over the rows.
  */
 export type RowFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
 
@@ -21,6 +21,7 @@ export function rowsOf(
   target: Tensor,
   output: Tensor,
   what: string,
+  reduction: 'mean' | 'sum' = 'mean',
 ): Tensor {
   const y: unknown = compute(target, output);
   if (!isTensor(y) || y.tracer !== graph || y.shape[0] !== BATCH || y.type !== 'f32') {
@@ -31,7 +32,8 @@ export function rowsOf(
   }
   if (y.shape.length === 1) return y;
   const mask = graph.masks.get(output);
-  return overRow(graph, mask && mask.shape[1] === y.shape[1] ? maskedSteps(graph, y, mask) : y, 'mean');
+  const counted = mask && mask.shape[1] === y.shape[1] ? maskedSteps(graph, y, mask, reduction) : y;
+  return overRow(graph, counted, reduction);
 }
 
 /** The mean, or the sum, of each row. */

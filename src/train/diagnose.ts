@@ -18,7 +18,7 @@ export function diagnose(
   gradients: readonly { readonly parameter: Parameter; readonly values: Float32Array }[],
 ): NonFiniteError {
   const { arena } = program.engine;
-  const found = program.trace(({ writes }) =>
+  const found = program.trace((writes) =>
     writes.some(({ start, end }) => !arena.f32(start, (end - start) / 4).every(Number.isFinite)),
   );
   const quantity = status === Status.LossNotFinite ? 'loss' : 'gradient';

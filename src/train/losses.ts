@@ -39,12 +39,17 @@ export type Loss =
       readonly clip: readonly [number, number];
       readonly clipGradient: 'pass' | 'zero';
     }
-  | { readonly name: 'custom'; readonly reduction: 'mean'; readonly compute: RowFunction };
+  | { readonly name: 'custom'; readonly reduction: Reduction; readonly compute: RowFunction };
 
 type LossName = Exclude<Loss['name'], 'custom'>;
 
+/** A loss of one's own with its reduction; a function alone is one with the default. */
+export interface CustomLoss extends LossOptions {
+  readonly compute: RowFunction;
+}
+
 /** A name (with the defaults of its function), a loss, or a function of one's own. */
-export type LossLike = LossName | Loss | RowFunction;
+export type LossLike = LossName | Loss | RowFunction | CustomLoss;
 
 function reduction(options: LossOptions, what: string): Reduction {
   const value = options.reduction ?? 'mean';
@@ -106,13 +111,25 @@ const makers: { readonly [K in LossName]: (options: never) => Loss } = {
 export function lossConfig(value: unknown): Loss {
   // the functions that make losses are not losses, but have no inputs either
   if (typeof value === 'function' && !Object.hasOwn(makers, value.name)) {
-    return { name: 'custom', reduction: 'mean', compute: value as RowFunction };
+    return customLoss({ compute: value as RowFunction });
+  }
+  if (typeof value === 'object' && value !== null && 'compute' in value) {
+    knownKeys(value, ['compute', 'reduction'], 'a loss of your own');
+    return customLoss(value as CustomLoss);
   }
   const { name, ...options }: { name?: unknown } =
     typeof value === 'object' && value !== null ? value : { name: value };
   const maker = named(makers, name, 'loss') as (options: object) => Loss;
   const clip = 'fromLogits' in options && options.fromLogits === true ? { clip: undefined } : {};
   return maker({ ...options, ...clip });
+}
+
+function customLoss({ compute, ...options }: CustomLoss): Loss {
+  const what = 'a loss of your own';
+  if (typeof compute !== 'function') {
+    throw new UsageError(`${what}: compute must be a function of yTrue and yPred, got ${show(compute)}`);
+  }
+  return { name: 'custom', reduction: reduction(options, what), compute };
 }
 
 /** Whether targets may be classes. */
@@ -140,7 +157,7 @@ export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tens
   graph.layer = 'loss';
   const { reduction } = loss;
   if (loss.name === 'custom') {
-    const rows = rowsOf(graph, loss.compute, target, output, 'loss');
+    const rows = rowsOf(graph, loss.compute, target, output, 'loss', reduction);
     return graph.add(lossOps.rowLoss, [rows], { reduction });
   }
   const mask = graph.masks.get(output);

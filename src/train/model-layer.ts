@@ -25,6 +25,7 @@ export function modelLayer(model: Model<unknown>): ModelLayer {
     inputs: inputs.length,
     indices: inputs.map(({ indices }) => indices),
     streams: 0,
+    stateful: architecture.stateful,
 
     parameters(shapes, layer) {
       for (const [i, { name: port, shape }] of inputs.entries()) {

@@ -14,6 +14,7 @@ import { type ModelLayer, modelLayer } from './model-layer.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
 import { byPort, inForm } from './ports.ts';
 import { type ModelInput, type Prediction, Predictor } from './predictor.ts';
+import { type LastingState, StatesOfModel } from './states.ts';
 import { summarize } from './summary.ts';
 
 /** A model traced on a graph. */
@@ -24,6 +25,7 @@ export interface Trace {
   readonly outputs: readonly Tensor[];
   /** State of layers after the step, by the index of the parameter. */
   readonly updates: ReadonlyMap<number, Tensor>;
+  readonly states: readonly LastingState[];
 }
 
 /** What a model has besides its architecture, checked. */
@@ -62,9 +64,13 @@ export class Model<Output = Prediction> {
   readonly layout: ParameterLayout;
   /** As a layer of other models, the same one in all of them. */
   readonly asLayer: ModelLayer;
+  /** Those that its layers carry from batch to batch; of models within it, too. */
+  readonly states = new StatesOfModel();
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
+  /** Newer ones than these, where a trainer has them. */
+  #lent: (() => Float32Array) | undefined;
   /** Counts changes of the weights from outside a trainer. */
   #version = 0;
   #predictor: Predictor | undefined;
@@ -96,6 +102,11 @@ export class Model<Output = Prediction> {
 
   get outputs(): readonly Port[] {
     return this.architecture.outputs;
+  }
+
+  /** Whether layers carry states from batch to batch. */
+  get stateful(): boolean {
+    return this.architecture.stateful;
   }
 
   get layers(): readonly NamedLayer[] {
@@ -132,6 +143,7 @@ export class Model<Output = Prediction> {
     );
     let streams = 0;
     const updates = new Map<number, Tensor>();
+    const states: LastingState[] = [];
     const index = new Map(parameters.map((tensor, i) => [tensor, i]));
     const frozen = this.frozenParameters();
     const tracing: Tracing = {
@@ -140,10 +152,12 @@ export class Model<Output = Prediction> {
       nextStream: () => streams++,
       isFrozen: (parameter) => frozen[index.get(parameter)!]!,
       update: (parameter, value) => updates.set(index.get(parameter)!, value),
+      state: (size) => graph.add(sourceOps.state, [], { size }),
+      setState: (state, next) => states.push({ state, next }),
       generation,
     };
     const outputs = this.architecture.trace(inputs, parameters, tracing, '');
-    return { graph, inputs, parameters, outputs, updates };
+    return { graph, inputs, parameters, outputs, updates, states };
   }
 
   #generation(graph: Graph, fresh: number): Generation {
@@ -247,6 +261,7 @@ export class Model<Output = Prediction> {
 
   /** All weights in one range (the model's own, not a copy), made from the seed at the first use. */
   flat(): Float32Array {
+    if (this.#lent) this.#take(this.#lent());
     this.#weights ??= initialWeights(
       this.layout,
       this.seed,
@@ -267,8 +282,7 @@ export class Model<Output = Prediction> {
 
   /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. */
   adopt(flat: Float32Array): number {
-    this.#weights ??= new Float32Array(this.layout.floats);
-    this.#weights.set(flat);
+    this.#take(flat);
     for (const part of this.#parts) {
       const { model, offset } = part;
       part.seen = model.adopt(flat.subarray(offset, offset + model.layout.floats));
@@ -278,7 +292,35 @@ export class Model<Output = Prediction> {
   }
 
   /**
-   * The outputs for rows of input.
+   * The same of weights that are asked for when somebody needs them, since to copy a large model may take longer than a
+   * step. What `lent` gives is good to read until the next `adopt` or `lend`.
+   */
+  lend(lent: () => Float32Array): number {
+    this.#lent = lent;
+    for (const part of this.#parts) {
+      const { model, offset } = part;
+      part.seen = model.lend(() => lent().subarray(offset, offset + model.layout.floats));
+    }
+    this.#version++;
+    return this.version;
+  }
+
+  #take(flat: Float32Array): void {
+    this.#lent = undefined;
+    this.#weights ??= new Float32Array(this.layout.floats);
+    this.#weights.set(flat);
+  }
+
+  /**
+   * Layers made with `stateful: true` begin the next batch with states of zero, and it may have any number of rows.
+   */
+  resetStates(): void {
+    this.states.reset();
+  }
+
+  /**
+   * The outputs for rows of input. Of a model with stateful layers, in batches of as many rows as their states have; after
+   * `resetStates` all rows are one batch.
    * @param x Rows in the input shape, integers where an embedding reads them; of several inputs a list, or a record by
    *   their names.
    * @returns data [rows, …output shape], row-major; of several outputs a list or a record, as the model was made.

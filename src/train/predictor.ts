@@ -7,6 +7,7 @@ import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
 import { checkedInputs } from './dataset.ts';
 import type { Model } from './model.ts';
+import { StatesOfProgram } from './states.ts';
 
 /** Rows of a model's input; of several inputs a list, or a record by their names. */
 export type ModelInput = ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
@@ -26,28 +27,30 @@ export class Predictor {
   readonly #program: Program;
   readonly #outputs: readonly Tensor[];
   readonly #weights: number;
+  readonly #states: StatesOfProgram;
   /** Of each input, for PREDICT_ROWS rows. */
   readonly #data: readonly number[];
   #version = -1;
 
   constructor(readonly model: Model<unknown>) {
     this.#engine = new Engine(bestBuild(model.reproducible));
-    const { graph, inputs, parameters, outputs } = model.trace(false);
+    const { graph, inputs, parameters, outputs, states } = model.trace(false);
     const { arena } = this.#engine;
     this.#weights = arena.allocate(model.layout.floats * 4);
-    const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
+    const places = parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4] as const);
+    this.#states = new StatesOfProgram(model.states, arena, states, PREDICT_ROWS);
     // an output that is an input is handed on
     this.#outputs = outputs.map((output) =>
       inputs.includes(output) ? graph.add(elementwiseOps.affine, [output], { scale: 1, offset: 0 }) : output,
     );
     this.#program = new Program(this.#engine, {
       graph,
-      roots: this.#outputs,
-      fixed,
+      roots: [...this.#outputs, ...states.map(({ next }) => next)],
+      fixed: new Map([...places, ...this.#states.fixed]),
       batch: PREDICT_ROWS,
       slots: 1,
       seed: model.seed,
-      finish: () => {},
+      finish: (encoder) => this.#states.encodeMoves(encoder),
     });
     this.#data = model.inputs.map(({ shape }) => arena.allocate(sizeOf(shape, PREDICT_ROWS) * 4));
   }
@@ -65,8 +68,11 @@ export class Predictor {
       data: new Float32Array(sizeOf(shape, rows)),
       shape: [rows, ...shape.slice(1)],
     }));
-    for (let from = 0; from < rows; from += PREDICT_ROWS) {
-      const count = Math.min(PREDICT_ROWS, rows - from);
+    const batch = model.stateful ? model.states.batchOf(rows, 'predict') : rows;
+    for (let from = 0, count: number; from < rows; from += count) {
+      // rows of a batch do not meet: those that are too many at once follow with their own states
+      const row = from % batch;
+      count = Math.min(PREDICT_ROWS, batch - row);
       const data = new Map<string, Source>();
       columns.forEach((column, i) => {
         const port = model.inputs[i]!;
@@ -78,8 +84,10 @@ export class Predictor {
         data.set(model.inputKey(port), { address, type: column.type });
       });
       const walk: Walk = { data, rows: count, batchSize: count, shuffle: false };
+      if (model.stateful) this.#states.load(row, count);
       this.#program.start(walk);
       this.#program.run(1);
+      if (model.stateful) this.#states.store(row, count);
       this.#outputs.forEach((output, i) => {
         const size = sizeOf(output.shape, 1);
         this.#program.read(output, count, results[i]!.data.subarray(from * size, (from + count) * size));

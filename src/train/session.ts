@@ -1,20 +1,10 @@
-import {
-  Accumulate,
-  Affine,
-  Guard,
-  NORM_CHUNK,
-  Op,
-  Optimize,
-  Penalty,
-  SquaredNorm,
-} from '../../assembly/tape.ts';
+import { Accumulate, Op } from '../../assembly/tape.ts';
 import type { Encoder, Source } from '../compiler/encode.ts';
-import { Program, type Walk } from '../compiler/program.ts';
+import { Program, type ProgramOptions, type Walk } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';
 import { gradients } from '../graph/gradient.ts';
 import { elementsBelow } from '../layers/symbolic.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
-import type { Span } from '../ops/rule.ts';
 import { sourceOps } from '../ops/sources.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
@@ -22,21 +12,32 @@ import type { CheckedDataset, TargetForm } from './dataset.ts';
 import { type Logs, logsOf } from './logs.ts';
 import { applyLoss } from './losses.ts';
 import { applyMetric } from './metrics.ts';
-import type { Model } from './model.ts';
+import type { Model, Trace } from './model.ts';
 import { logNames, type Objective, reductionOf } from './objectives.ts';
 import { kernelOf, type Optimizer } from './optimizers.ts';
 import type { Parameter } from './parameters.ts';
+import { type SparseGradient, tableGradient } from './sparse.ts';
+import { StatesOfProgram } from './states.ts';
+import { type Ranges, Update } from './update.ts';
 
 /** Rows of an evaluation step. */
 const EVALUATION_ROWS = 256;
 
-/** Neighbouring parameters that are updated alike, as one range. */
-interface Segment {
-  readonly offset: number;
-  count: number;
-  readonly l1: number;
-  readonly l2: number;
-  readonly rate: number;
+/** The program of `fit`, for targets of a form. */
+interface Training {
+  readonly form: string;
+  readonly program: Program;
+  readonly update: Update;
+  /** Gradients and what else the update needs. */
+  readonly memory: number;
+  readonly states: StatesOfProgram;
+}
+
+/** The program of `evaluate`, for targets of a form. */
+interface Evaluation {
+  readonly program: Program;
+  readonly batchSize: number;
+  readonly states: StatesOfProgram;
 }
 
 /** Data in the arena. */
@@ -49,25 +50,33 @@ interface Sink {
   readonly slots: readonly (readonly [slot: number, weight: number])[];
 }
 
+/** What a program is built from. */
+interface Traced extends Pick<Trace, 'graph' | 'parameters' | 'updates'> {
+  /** Row losses and their weights. */
+  readonly losses: ReadonlyMap<Tensor, number>;
+  readonly sinks: readonly Sink[];
+  readonly fixed: Map<Tensor, number>;
+  readonly roots: Tensor[];
+  readonly states: StatesOfProgram;
+}
+
 /**
- * What a trainer keeps in the arena: parameters, gradients and optimizer states as equal flat ranges, the data, and
- * the programs compiled for them.
+ * What a trainer keeps in the arena: parameters and optimizer states as equal flat ranges, gradients, the data, and the
+ * programs compiled for them.
  *
- *   | parameters | gradients | state 1 | state 2 | state 3 |   the same offset is the same number in each
+ *   | parameters | state 1 | state 2 | state 3 |   the same offset is the same number in each
+ *   | gradients | partial sums | scratch |         of the training program: see Update
  */
 export class Session {
   /** Of the metrics. */
   readonly names: readonly string[];
   readonly #parameters: number;
-  readonly #gradients: number;
   readonly #states: readonly number[];
-  readonly #partials: number;
-  readonly #evaluation = new Map<string, Program>();
+  readonly #evaluation = new Map<string, Evaluation>();
   /** What is trained, and what follows from it. */
   #trainable: readonly boolean[] = [];
   #frozen: readonly boolean[] = [];
-  #segments: readonly Segment[] = [];
-  #training: { readonly form: string; readonly program: Program } | undefined;
+  #training: Training | undefined;
   #rate: number;
   #version = -1;
 
@@ -81,11 +90,7 @@ export class Session {
     const bytes = model.layout.floats * 4;
     this.names = logNames(objectives);
     this.#parameters = arena.allocate(bytes);
-    this.#gradients = arena.allocate(bytes);
     this.#states = kernelOf(optimizer).states.map((used) => (used ? arena.allocate(bytes) : 0));
-    // enough for any segments: joining neighbours, whose padding fills no chunk of its own, takes no more
-    const chunks = model.layout.list.reduce((sum, { count }) => sum + Math.ceil(count / NORM_CHUNK), 0);
-    this.#partials = arena.allocate(chunks * 8);
     this.#rate = optimizer.learningRate;
   }
 
@@ -101,13 +106,30 @@ export class Session {
   /** Takes the model's weights, when they changed elsewhere. */
   push(): void {
     if (this.#version === this.model.version) return;
-    this.engine.arena.f32(this.#parameters, this.model.layout.floats).set(this.model.flat());
+    this.#weights.set(this.model.flat());
     this.#version = this.model.version;
   }
 
-  /** Gives the model the trained weights. */
+  /** Before training goes on: takes them, and the states of the model's layers. */
+  resume(): void {
+    this.push();
+    this.#training!.states.push('fit');
+  }
+
+  /** While training pauses: the model has the trained weights, and the states of its layers. */
+  pause(): void {
+    this.#training!.states.pull();
+    this.#version = this.model.lend(() => this.#weights);
+  }
+
+  /** The same when it has ended: the model has copies. */
   pull(): void {
-    this.#version = this.model.adopt(this.engine.arena.f32(this.#parameters, this.model.layout.floats));
+    this.#training?.states.pull();
+    this.#version = this.model.adopt(this.#weights);
+  }
+
+  get #weights(): Float32Array {
+    return this.engine.arena.f32(this.#parameters, this.model.layout.floats);
   }
 
   /** Copies data into the arena. */
@@ -137,22 +159,28 @@ export class Session {
     const form = JSON.stringify(forms);
     const before = this.#training;
     if (before?.form === form && before.program.options.batch === batchSize) return before.program;
-    const program = this.#build(forms, batchSize, true);
+    const training = this.#buildTraining(form, forms, batchSize);
+    const { program } = training;
     if (before) {
       program.resume(before.program);
-      before.program.dispose();
+      dispose(before);
+      this.engine.arena.free(before.memory);
     }
-    this.#training = { form, program };
+    this.#training = training;
     program.learningRate = this.#rate;
     return program;
   }
 
-  evaluationProgram(forms: readonly TargetForm[]): { program: Program; batchSize: number } {
+  /** @param batchSize Where layers carry states: the rows that these have. */
+  evaluationProgram(forms: readonly TargetForm[], batchSize = EVALUATION_ROWS): Evaluation {
     this.#follow();
     const form = JSON.stringify(forms);
-    const program = this.#evaluation.get(form) ?? this.#build(forms, EVALUATION_ROWS, false);
-    this.#evaluation.set(form, program);
-    return { program, batchSize: EVALUATION_ROWS };
+    const before = this.#evaluation.get(form);
+    if (before?.batchSize === batchSize) return before;
+    const evaluation = this.#buildEvaluation(forms, batchSize);
+    this.#evaluation.set(form, evaluation);
+    if (before) dispose(before);
+    return evaluation;
   }
 
   /** Values of an ended training epoch. */
@@ -168,10 +196,12 @@ export class Session {
 
   /** For messages: which parameter's gradient lies where. */
   gradientNames(): readonly { readonly parameter: Parameter; readonly values: Float32Array }[] {
-    return this.model.layout.list.map((parameter) => ({
-      parameter,
-      values: this.engine.arena.f32(this.#gradients + parameter.offset * 4, parameter.count),
-    }));
+    const { update, memory } = this.#training!;
+    return this.model.layout.list.flatMap((parameter, i) => {
+      const at = update.gradients[i];
+      if (at === undefined) return [];
+      return [{ parameter, values: this.engine.arena.f32(memory + at * 4, parameter.count) }];
+    });
   }
 
   /** Layers may have been frozen or unfrozen: programs that know nothing of it are compiled anew. */
@@ -183,17 +213,16 @@ export class Session {
     if (same(trainable, this.#trainable) && same(frozen, this.#frozen)) return;
     this.#trainable = trainable;
     this.#frozen = frozen;
-    this.#segments = segmentsOf(this.model.layout.list, trainable);
-    for (const program of this.#evaluation.values()) program.dispose();
+    for (const evaluation of this.#evaluation.values()) dispose(evaluation);
     this.#evaluation.clear();
     // its counters go on in the next program
     if (this.#training) this.#training = { ...this.#training, form: '' };
   }
 
-  #build(forms: readonly TargetForm[], batch: number, training: boolean): Program {
-    const { model, engine, objectives } = this;
-    const { list } = model.layout;
-    const { graph, parameters, outputs, updates } = model.trace(training);
+  /** The model with its losses and metrics on a graph, and the sums that they go into. */
+  #trace(forms: readonly TargetForm[], batch: number, training: boolean): Traced {
+    const { model, objectives } = this;
+    const { graph, parameters, outputs, updates, states: list } = model.trace(training);
     const single = objectives.length === 1;
     const losses = new Map<Tensor, number>();
     const sinks: Sink[] = [];
@@ -217,47 +246,100 @@ export class Session {
       }
     });
     sinks.push(...reported);
-    const fixed = new Map<Tensor, number>();
+    const states = new StatesOfProgram(model.states, this.engine.arena, list, batch);
+    const fixed = new Map(states.fixed);
     for (const [i, tensor] of parameters.entries()) {
-      fixed.set(tensor, this.#parameters + list[i]!.offset * 4);
+      fixed.set(tensor, this.#parameters + model.layout.list[i]!.offset * 4);
     }
-    const roots = sinks.map(({ values }) => values);
-    if (training) {
-      const wanted = parameters.filter((_, i) => this.#trainable[i]);
-      const found = gradients(graph, losses, wanted);
-      if (wanted.length > 0 && !found.some((gradient) => gradient !== undefined)) throw untrained();
-      const results = new Map(updates);
-      wanted.forEach((tensor, i) => {
-        if (found[i]) results.set(parameters.indexOf(tensor), found[i]);
-      });
-      for (const [index, tensor] of results) {
-        const { offset, layer } = list[index]!;
-        // a place of its own: not another view of a tensor, nor one that has a place already
-        const aliased = isOp(tensor, 'reshape') || isOp(tensor, 'lossGradient') || fixed.has(tensor);
-        const result = aliased
-          ? graph.add(elementwiseOps.affine, [tensor], { scale: 1, offset: 0 }, layer)
-          : tensor;
-        fixed.set(result, this.#gradients + offset * 4);
-        roots.push(result);
-      }
-    }
-    return new Program(engine, {
+    const roots = [...sinks.map(({ values }) => values), ...list.map(({ next }) => next)];
+    return { graph, parameters, updates, losses, sinks, fixed, roots, states };
+  }
+
+  #buildTraining(form: string, forms: readonly TargetForm[], batch: number): Training {
+    const { engine, optimizer } = this;
+    const { list } = this.model.layout;
+    const traced = this.#trace(forms, batch, true);
+    const { graph, parameters, updates, losses, sinks, fixed, roots, states } = traced;
+    const wanted = parameters.flatMap((_, i) => (this.#trainable[i] ? [i] : []));
+    const found = gradients(
       graph,
-      roots,
-      fixed,
-      batch,
-      slots: 1 + this.names.length,
-      seed: model.seed,
-      betas: [this.optimizer.beta1, this.optimizer.beta2],
-      finish: (encoder) => {
-        this.#encodeSums(encoder, sinks);
-        if (training) this.#encodeUpdate(encoder, [...updates.keys()]);
-      },
+      losses,
+      wanted.map((i) => parameters[i]!),
+    );
+    if (wanted.length > 0 && !found.some((gradient) => gradient !== undefined)) throw untrained();
+    const results = new Map(updates);
+    const tables = new Map<number, SparseGradient>();
+    wanted.forEach((index, i) => {
+      if (!found[i]) return;
+      const gradient = tableGradient(graph, list[index]!, found[i], optimizer, batch);
+      if ('rows' in gradient) tables.set(index, gradient);
+      else results.set(index, gradient);
     });
+    const update = new Update(
+      list,
+      optimizer,
+      this.#trainable,
+      [...updates.keys()],
+      tables,
+      batch,
+      engine.threads,
+    );
+    const memory = engine.arena.allocate(update.bytes);
+    for (const [index, tensor] of results) {
+      // a place of its own: not another view of a tensor, nor one that has a place already
+      const aliased = isOp(tensor, 'reshape') || isOp(tensor, 'lossGradient') || fixed.has(tensor);
+      const result = aliased
+        ? graph.add(elementwiseOps.affine, [tensor], { scale: 1, offset: 0 }, list[index]!.layer)
+        : tensor;
+      fixed.set(result, memory + update.gradients[index]! * 4);
+      roots.push(result);
+    }
+    for (const { rows, values } of tables.values()) roots.push(rows, values);
+    try {
+      const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
+        this.#encodeSums(encoder, sinks, update);
+        states.encodeGuards(encoder);
+        update.encode(encoder, this.#ranges, memory);
+        states.encodeMoves(encoder);
+      });
+      return { form, program, update, memory, states };
+    } catch (error) {
+      // no memory for all of it: a smaller batch may fit
+      engine.arena.free(memory);
+      states.dispose();
+      throw error;
+    }
+  }
+
+  #buildEvaluation(forms: readonly TargetForm[], batch: number): Evaluation {
+    const { engine, optimizer, model } = this;
+    const { graph, sinks, fixed, roots, states } = this.#trace(forms, batch, false);
+    const { list } = model.layout;
+    // for its penalties alone
+    const update = new Update(list, optimizer, this.#trainable, [], new Map(), batch, engine.threads);
+    const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
+      this.#encodeSums(encoder, sinks, update);
+      states.encodeMoves(encoder);
+    });
+    return { program, batchSize: batch, states };
+  }
+
+  #program(
+    what: Pick<ProgramOptions, 'graph' | 'roots' | 'fixed' | 'batch'>,
+    finish: ProgramOptions['finish'],
+  ): Program {
+    const { beta1, beta2 } = this.optimizer;
+    const slots = 1 + this.names.length;
+    return new Program(this.engine, { ...what, slots, seed: this.model.seed, betas: [beta1, beta2], finish });
+  }
+
+  get #ranges(): Ranges {
+    return { parameters: this.#parameters, states: this.#states };
   }
 
   /** Loss, metrics and penalties into the sums of the epoch. */
-  #encodeSums({ tape, batch, rows, span }: Encoder, sinks: readonly Sink[]): void {
+  #encodeSums(encoder: Encoder, sinks: readonly Sink[], update: Update): void {
+    const { tape, batch, span } = encoder;
     const mean = reductionOf(this.objectives) === 'mean';
     for (const { values, perRow, slots } of sinks) {
       const { start, end } = span(values);
@@ -278,116 +360,13 @@ export class Session {
         );
       }
     }
-    for (const { offset, count, l1, l2 } of this.#segments) {
-      if (l1 === 0 && l2 === 0) continue;
-      const parameter = this.#range(this.#parameters, offset, count);
-      tape.emit(
-        Op.Penalty,
-        {
-          [Penalty.Parameter]: parameter.start,
-          [Penalty.Count]: count,
-          [Penalty.L1]: { f32: l1 },
-          [Penalty.L2]: { f32: l2 },
-          [Penalty.Weight]: { f32: mean ? batch : batch / rows },
-        },
-        Penalty.Length,
-        [parameter],
-        [],
-      );
-    }
+    update.encodePenalties(encoder, this.#ranges, mean);
   }
+}
 
-  /**
-   * Checks the step, measures the gradients where they are clipped, and updates every segment. The new state of layers
-   * lies among the gradients, in the place of its parameter: it is checked with them, and taken over only then.
-   */
-  #encodeUpdate({ tape }: Encoder, updated: readonly number[]): void {
-    const { optimizer, model } = this;
-    const { kind } = kernelOf(optimizer);
-    tape.layer = 'optimizer';
-    const all = this.#range(this.#gradients, 0, model.layout.floats);
-    const count = model.layout.floats;
-    tape.emit(Op.Guard, { [Guard.Gradient]: all.start, [Guard.Count]: count }, Guard.Length, [all], []);
-    const partials = { start: this.#partials, end: this.#partials + partialCount(this.#segments) * 8 };
-    if (optimizer.globalClipNorm !== undefined) {
-      let at = this.#partials;
-      for (const { offset, count, l1, l2 } of this.#segments) {
-        const gradient = this.#range(this.#gradients, offset, count);
-        const parameter = this.#range(this.#parameters, offset, count);
-        const bytes = Math.ceil(count / NORM_CHUNK) * 8;
-        tape.emit(
-          Op.SquaredNorm,
-          {
-            [SquaredNorm.Parameter]: parameter.start,
-            [SquaredNorm.Gradient]: gradient.start,
-            [SquaredNorm.Count]: count,
-            [SquaredNorm.L1]: { f32: l1 },
-            [SquaredNorm.L2]: { f32: l2 },
-            [SquaredNorm.Partials]: at,
-          },
-          SquaredNorm.Length,
-          [gradient, parameter],
-          [{ start: at, end: at + bytes }],
-        );
-        at += bytes;
-      }
-    }
-    for (const { offset, count, l1, l2, rate } of this.#segments) {
-      const ranges = [this.#parameters, ...this.#states].map((base) =>
-        base ? this.#range(base, offset, count) : { start: 0, end: 0 },
-      );
-      const gradient = this.#range(this.#gradients, offset, count);
-      tape.emit(
-        Op.Optimize,
-        {
-          [Optimize.Kind]: kind,
-          [Optimize.Parameter]: ranges[0]!.start,
-          [Optimize.Gradient]: gradient.start,
-          [Optimize.State1]: ranges[1]!.start,
-          [Optimize.State2]: ranges[2]!.start,
-          [Optimize.State3]: ranges[3]!.start,
-          [Optimize.Count]: count,
-          [Optimize.Rate]: { f32: rate },
-          [Optimize.L1]: { f32: l1 },
-          [Optimize.L2]: { f32: l2 },
-          [Optimize.WeightDecay]: { f32: optimizer.weightDecay },
-          [Optimize.ClipValue]: { f32: optimizer.clipValue ?? 0 },
-          [Optimize.ClipNorm]: { f32: optimizer.globalClipNorm ?? 0 },
-          [Optimize.Partials]: partials.start,
-          [Optimize.PartialCount]: (partials.end - partials.start) / 8,
-          ...decayFields(optimizer),
-          [Optimize.Epsilon]: { f32: optimizer.epsilon },
-        },
-        Optimize.Length,
-        [gradient, partials],
-        ranges.filter(({ end }) => end > 0),
-      );
-    }
-    for (const index of updated) {
-      const { offset, count, layer } = model.layout.list[index]!;
-      const from = this.#range(this.#gradients, offset, count);
-      const to = this.#range(this.#parameters, offset, count);
-      tape.layer = layer;
-      tape.emit(
-        Op.Affine,
-        {
-          [Affine.Source]: from.start,
-          [Affine.Target]: to.start,
-          [Affine.Count]: count,
-          [Affine.Scale]: { f32: 1 },
-          [Affine.Offset]: { f32: 0 },
-        },
-        Affine.Length,
-        [from],
-        [to],
-      );
-    }
-  }
-
-  #range(base: number, offset: number, count: number): Span {
-    const start = base + offset * 4;
-    return { start, end: start + count * 4 };
-  }
+function dispose({ program, states }: Training | Evaluation): void {
+  program.dispose();
+  states.dispose();
 }
 
 function untrained(): UsageError {
@@ -395,35 +374,4 @@ function untrained(): UsageError {
     'fit: the loss depends on none of the weights that are trained; a loss of your own must use yPred, in operations that ' +
       'have a gradient (comparisons have none)',
   );
-}
-
-/** The two decay rates of the kernel: momentum and mean square, or Adam's betas. */
-function decayFields({ name, momentum, rho, beta1, beta2 }: Optimizer): Record<number, { f32: number }> {
-  const adam = name === 'adam' || name === 'adamw';
-  const [first, second] = adam ? [beta1, beta2] : [momentum, rho];
-  return {
-    [Optimize.Beta1]: { f32: first },
-    [Optimize.Beta2]: { f32: second },
-    [Optimize.Rest1]: { f32: 1 - first },
-    [Optimize.Rest2]: { f32: 1 - second },
-  };
-}
-
-function partialCount(segments: readonly Segment[]): number {
-  return segments.reduce((sum, { count }) => sum + Math.ceil(count / NORM_CHUNK), 0);
-}
-
-/** Joins neighbours with the same penalties and rate; the padding between them stays zero under every optimizer. */
-function segmentsOf(list: readonly Parameter[], trained: readonly boolean[]): readonly Segment[] {
-  const segments: Segment[] = [];
-  for (const [i, { offset, count, regularizer, learningRateScale: rate }] of list.entries()) {
-    if (!trained[i]) continue;
-    const { l1 = 0, l2 = 0 } = regularizer ?? {};
-    const last = segments.at(-1);
-    const adjacent = last && Math.ceil((last.offset + last.count) / 16) * 16 === offset;
-    if (adjacent && last.l1 === l1 && last.l2 === l2 && last.rate === rate)
-      last.count = offset + count - last.offset;
-    else segments.push({ offset, count, l1, l2, rate });
-  }
-  return segments;
 }

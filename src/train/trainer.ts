@@ -11,6 +11,7 @@ import { type Objective, type ObjectiveOptions, objectivesOf, reductionOf } from
 import { type Optimizer, type OptimizerLike, optimizerConfig } from './optimizers.ts';
 import { ProgressBar } from './progress.ts';
 import { type Loaded, Session } from './session.ts';
+import { checkWhole } from './states.ts';
 
 export interface TrainerOptions extends ObjectiveOptions {
   /** Default: none, it must be given. Of several outputs a list or a record. */
@@ -50,7 +51,7 @@ export interface FitOptions {
   epochs?: number;
   /** Rows of a step, at most all; the last step of an epoch takes what is left. Default 32. */
   batchSize?: number;
-  /** Another order of the rows in each epoch, from the model's seed. Default true. */
+  /** Another order of the rows in each epoch, from the model's seed. Default true; of a model with stateful layers false. */
   shuffle?: boolean;
   /** Evaluated after each epoch, in its logs as `val_loss`, … Default: none. */
   validationData?: Dataset;
@@ -143,7 +144,8 @@ export class Trainer {
 
   /**
    * Trains on data; the optimizer's state goes on from an earlier `fit`. Gives control back to the event loop every
-   * few milliseconds.
+   * few milliseconds. States of stateful layers go on from batch to batch, from epoch to epoch and through validation, as
+   * in Keras: with `onEpoch: () => model.resetStates()` each epoch begins anew.
    * @throws UsageError on data that do not fit the model, NonFiniteError when the loss or a gradient turns NaN or
    *   infinite (the weights of the last good step are kept), the signal's reason when aborted.
    */
@@ -153,7 +155,7 @@ export class Trainer {
     const checked = checkedDataset(model, objectives, data, 'fit');
     knownKeys(options, FIT_OPTIONS, 'fit');
     const epochs = integer(options.epochs ?? 1, 'fit: epochs', 1);
-    const shuffle = flag(options.shuffle ?? true, 'fit: shuffle');
+    const shuffle = flag(options.shuffle ?? !model.stateful, 'fit: shuffle');
     const batchSize = Math.min(integer(options.batchSize ?? 32, 'fit: batchSize', 1), checked.rows);
     callback(options.onStep, 'fit: onStep');
     callback(options.onEpoch, 'fit: onEpoch');
@@ -162,6 +164,16 @@ export class Trainer {
     const validation =
       options.validationData &&
       checkedDataset(model, objectives, options.validationData, 'fit: validationData');
+
+    if (model.stateful) {
+      if (shuffle) {
+        throw new UsageError(
+          "fit: shuffle: the model's layers carry states from batch to batch, so the rows must stay in order: leave it out",
+        );
+      }
+      checkWhole(checked.rows, batchSize, 'fit: x');
+      if (validation) checkWhole(validation.rows, batchSize, 'fit: validationData');
+    }
 
     const { session } = this;
     const loaded: Loaded[] = [];
@@ -172,15 +184,18 @@ export class Trainer {
       const held = validation && session.load(validation);
       if (held) loaded.push(held);
       await this.#evaluations;
-      session.push();
+      if (model.stateful) model.states.expect(batchSize, 'fit');
       const program = session.trainingProgram(checked.forms, batchSize);
+      session.resume();
       await session.engine.start();
       program.start({ ...training, batchSize, shuffle });
       const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
       try {
         return await this.#run(program, epochs, options, bar, async () => {
           if (!held) return {};
+          if (model.stateful) session.pause();
           const logs = await this.#queued(() => this.#evaluateLoaded(held, validation.forms, options.signal));
+          if (model.stateful) session.resume();
           return Object.fromEntries(Object.entries(logs).map(([name, value]) => [`val_${name}`, value]));
         });
       } finally {
@@ -194,7 +209,8 @@ export class Trainer {
   }
 
   /**
-   * Loss and metrics on data, without training. While `fit` runs, the training waits meanwhile.
+   * Loss and metrics on data, without training. While `fit` runs, the training waits meanwhile. Of a model with stateful
+   * layers, in batches of as many rows as their states have; after `resetStates` all rows are one batch.
    * @returns For example `{ loss, accuracy }`.
    * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */
@@ -254,19 +270,19 @@ export class Trainer {
       else if (now - before > BUDGET_MS) pace = Math.max(1, pace >> 1);
       if (onStep) {
         const step = ((done - 1) % perEpoch) + 1;
-        session.pull();
+        session.pause();
         onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
-        session.push();
+        session.resume();
       }
       if (history.length > ended && epochwise) {
         const logs = { ...history[ended]!, ...(await validate()) };
         history[ended] = logs;
         bar.epoch(history.length, logs);
         if (onEpoch) {
-          session.pull();
+          session.pause();
           await onEpoch({ epoch: history.length, epochs, logs });
           await this.#evaluations;
-          session.push();
+          session.resume();
         }
       } else if (program.epochStep > 0) {
         bar.step(history.length + 1, program.epochStep, () => session.partialLogs(program));
@@ -274,10 +290,10 @@ export class Trainer {
         bar.epoch(history.length, history.at(-1)!);
       }
       if (performance.now() - lastTurn > BUDGET_MS && done < total) {
-        session.pull();
+        session.pause();
         await turn();
         await this.#evaluations;
-        session.push();
+        session.resume();
         lastTurn = performance.now();
       }
     }
@@ -297,19 +313,24 @@ export class Trainer {
     signal: AbortSignal | undefined,
   ): Promise<Logs> {
     const { session } = this;
-    const { program, batchSize } = session.evaluationProgram(forms);
+    const rows = this.model.stateful ? this.model.states.batchOf(loaded.rows, 'evaluate') : undefined;
+    const { program, batchSize, states } = session.evaluationProgram(forms, rows);
     await session.engine.start();
     const size = Math.min(batchSize, loaded.rows);
+    states.push('evaluate');
     program.start({ ...loaded, batchSize: size, shuffle: false });
     let lastTurn = performance.now();
     for (let done = 0; done < program.stepsPerEpoch; done++) {
       signal?.throwIfAborted();
       program.run(1);
       if (performance.now() - lastTurn > BUDGET_MS && done + 1 < program.stepsPerEpoch) {
+        states.pull();
         await turn();
+        states.push('evaluate');
         lastTurn = performance.now();
       }
     }
+    states.pull();
     let logs: Logs | undefined;
     program.takeRecords((sums) => {
       logs = logsOf(sums, session.names, loaded.rows, reductionOf(this.objectives));

@@ -26,8 +26,9 @@ def columns(type, w):
     return w.T if w.dim() == 2 else w
 
 
-def recurrent(layer, x, weights, lengths):
-    """Both directions where the layer is a bidirectional one; sequences of `lengths`, packed, where they are given."""
+def recurrent(layer, x, weights, lengths, states):
+    """Both directions where the layer is a bidirectional one; sequences of `lengths`, packed, where they are given. A
+    stateful layer begins with the last of `states` and appends its own, without their gradient."""
     both = layer["type"] == "bidirectional"
     mode = layer.get("mergeMode")
     layer = layer["layer"] if both else layer
@@ -53,7 +54,9 @@ def recurrent(layer, x, weights, lengths):
         y, last = module(packed)
         y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])
     else:
-        y, last = module(x)
+        y, last = module(x, states[-1] if states else None)
+    if layer.get("stateful"):
+        states.append(tuple(s.detach() for s in last) if type == "lstm" else last.detach())
     last = last[0] if type == "lstm" else last  # [directions, batch, units]
     halves = torch.split(y, units, dim=-1) if layer.get("returnSequences") else list(last)
     if not both:
@@ -63,17 +66,17 @@ def recurrent(layer, x, weights, lengths):
     return merges[mode](*halves)
 
 
-def forward(case, weights, x):
+def forward(case, weights, x, states):
     weights = iter(weights)
     lengths = case.get("lengths")
-    for layer in case["layers"]:
+    for layer, own in zip(case["layers"], states):
         if layer["type"] == "dense":
             x = x @ next(weights) + next(weights)
         elif layer["type"] == "globalAveragePooling1d":
             # what is beyond the end of a sequence is 0 in x already
             x = x.sum(1) / torch.tensor(lengths, dtype=x.dtype)[:, None]
         elif layer["type"] != "masking":
-            x = recurrent(layer, x, weights, lengths)
+            x = recurrent(layer, x, weights, lengths, own)
     return x
 
 
@@ -122,13 +125,14 @@ def run(case, start, dtype):
     weights = [torch.tensor(value, dtype=dtype, requires_grad=True) for _, value in initial]
     optimizer = make_optimizer(case["optimizer"], weights)
     losses = []
+    states = [[] for _ in case["layers"]]
     for _ in range(STEPS):
         optimizer.zero_grad()
-        loss = data_loss(case, forward(case, weights, x), y)
+        loss = data_loss(case, forward(case, weights, x, states), y)
         losses.append(loss.item())
         loss.backward()
         optimizer.step()
-    output = forward(case, weights, x).detach()
+    output = forward(case, weights, x, states).detach()
     return {"losses": np.array(losses), "weights": [w.detach().numpy() for w in weights], "output": output.numpy()}
 
 
@@ -183,6 +187,8 @@ def cases():
         yield case(f"{type}-17-units-9-steps", 3, [9, 4], [layer(17), {"type": "dense", "units": 3}])
         yield case(f"{type}-sequences", 3, [4, 3], [layer(6, returnSequences=True)])
         yield case(f"{type}-backwards", 2, [5, 3], [layer(4, goBackwards=True, returnSequences=True)])
+        yield case(f"{type}-stateful", 3, [4, 3],
+                   [layer(5, returnSequences=True, stateful=True), layer(4, stateful=True)])
         yield case(f"{type}-stacked", 4, [6, 3], [layer(5, returnSequences=True), layer(4, goBackwards=True)])
         masking = {"type": "masking", "maskValue": 0}
         yield case(f"{type}-lengths", 4, [6, 3], [masking, layer(5, returnSequences=True), layer(4)],
@@ -192,6 +198,9 @@ def cases():
                     {"type": "bidirectional", "layer": layer(3), "mergeMode": "ave"}], lengths=[3, 5, 2])
     yield case("bidirectional-sum", 3, [5, 3],
                [{"type": "bidirectional", "layer": {"type": "lstm", "units": 4}, "mergeMode": "sum"}])
+    yield case("bidirectional-stateful", 2, [3, 2], [
+        {"type": "bidirectional", "layer": {"type": "lstm", "units": 3, "stateful": True}, "mergeMode": "concat"},
+        {"type": "dense", "units": 2}])
     yield case("bidirectional-mul", 3, [5, 3], [
         {"type": "bidirectional", "layer": {"type": "gru", "units": 4}, "mergeMode": "mul"},
         {"type": "dense", "units": 2}])

@@ -9,14 +9,27 @@ const SMALLEST = 2 ** -149;
 /** Every kind of NaN and infinity there is, by its bits. */
 const NOT_FINITE = [0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0xffbfffff, 0x7fffffff];
 
+/** Of gradients that are some rows of a table, the most that there may be. */
+const ROWS_OF_TABLE = 6;
+
 /** The status after a guard over the gradients, and whether the instruction behind it was done. */
-function guard(machine: Machine, gradients: Float32Array, loss: number, offset: number): [Status, boolean] {
+function guard(
+  machine: Machine,
+  gradients: Float32Array,
+  loss: number,
+  offset: number,
+  rows?: number,
+): [Status, boolean] {
   machine.set(Field.Status, Status.Ok);
   machine.setDouble(Field.StepLoss, loss);
   const launch = new Launch(machine, offset);
   launch.emit(
     Op.Guard,
-    { [Guard.Gradient]: launch.input(gradients), [Guard.Count]: gradients.length },
+    {
+      [Guard.Gradient]: launch.input(gradients),
+      [Guard.Count]: rows === undefined ? gradients.length : gradients.length / ROWS_OF_TABLE,
+      [Guard.Rows]: rows === undefined ? 0 : launch.input(Int32Array.of(rows)),
+    },
     Guard.Length,
   );
   const target = launch.output(1);
@@ -62,6 +75,19 @@ describe.each(machinesOf)('$name', async ({ build, threads }) => {
           new Uint32Array(gradients.buffer)[at] = bits;
           expect(guard(machine, gradients, 1, at)).toEqual([Status.GradientNotFinite, false]);
         }
+      }
+    }
+  });
+
+  it('looks at the rows of a table that there are', () => {
+    for (const columns of [1, 3, 4, 5, 16, 17]) {
+      for (let rows = 0; rows <= ROWS_OF_TABLE; rows++) {
+        const gradients = new Float32Array(ROWS_OF_TABLE * columns).fill(LARGEST);
+        gradients.fill(Number.NaN, rows * columns);
+        expect(guard(machine, gradients, 1, rows, rows)).toEqual([Status.Ok, true]);
+        if (rows === 0) continue;
+        gradients[rows * columns - 1] = Number.NaN;
+        expect(guard(machine, gradients, 1, rows, rows)).toEqual([Status.GradientNotFinite, false]);
       }
     }
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Program as Field, Op, Optimize, OptimizerKind } from '../../assembly/tape.ts';
+import { Program as Field, OPTIMIZE_SCRATCH, Op, Optimize, OptimizerKind } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { type OptimizerSettings, type OptimizerState, optimize } from '../reference/optimizer.ts';
@@ -89,7 +89,7 @@ function stateOf(count: number): Record<keyof OptimizerState, Float32Array> {
   };
 }
 
-/** One step on guarded operands; the norm is that of the gradients. */
+/** One step on guarded operands; the norm is that of the gradients. With `rows`: of these rows of a table alone. */
 function step(
   machine: Machine,
   { states }: Kind,
@@ -97,6 +97,7 @@ function step(
   state: ReturnType<typeof stateOf>,
   norm: number,
   offset: number,
+  rows?: readonly number[],
 ): ReturnType<typeof stateOf> {
   const launch = new Launch(machine, offset);
   const count = state.w.length;
@@ -120,7 +121,7 @@ function step(
       [Optimize.State1]: kept[0]!,
       [Optimize.State2]: kept[1]!,
       [Optimize.State3]: kept[2]!,
-      [Optimize.Count]: count,
+      [Optimize.Count]: rows ? state.g.length / rows.length : count,
       [Optimize.Rate]: { f32: 0.5 },
       [Optimize.L1]: { f32: settings.l1 },
       [Optimize.L2]: { f32: settings.l2 },
@@ -134,6 +135,8 @@ function step(
       [Optimize.Rest1]: { f32: 1 - beta1 },
       [Optimize.Rest2]: { f32: 1 - beta2 },
       [Optimize.Epsilon]: { f32: settings.epsilon },
+      [Optimize.Rows]: rows ? launch.input(Int32Array.of(rows.length, ...rows)) : 0,
+      [Optimize.Scratch]: launch.output((machine.engine.threads * OPTIMIZE_SCRATCH) / 4),
     },
     Optimize.Length,
   );
@@ -208,6 +211,42 @@ describe.each(builds)('%s', (build) => {
         }
       }
     });
+  });
+
+  it('changes rows of a table as if each were all there is, on two threads too, and no other', async () => {
+    const two = await engineOf(build, 2);
+    const machines = [machine, new Machine(two)];
+    const count = 7;
+    for (const kind of KINDS) {
+      for (const columns of [1, 2, 3, 4, 5, 8, 11, 16]) {
+        for (const rows of [[3], [0, 6], [1, 2, 5], make(count, (i) => i)]) {
+          const state = stateOf(count * columns);
+          const settings = { ...settingsOf(kind), l1: f(0.03), weightDecay: f(0.1), clipNorm: 0.5 };
+          const table = { ...state, g: state.g.slice(0, rows.length * columns) };
+          const want = { w: [...state.w], s1: [...state.s1], s2: [...state.s2], s3: [...state.s3] };
+          rows.forEach((row, i) => {
+            const cut = (values: Float32Array, at: number) => values.slice(at * columns, (at + 1) * columns);
+            const one = {
+              w: cut(state.w, row),
+              g: cut(state.g, i),
+              s1: cut(state.s1, row),
+              s2: cut(state.s2, row),
+              s3: cut(state.s3, row),
+            };
+            const done = step(machine, kind, settings, one, 3, 0);
+            for (const name of RESULTS) want[name].splice(row * columns, columns, ...done[name]);
+          });
+          for (const [n, each] of machines.entries()) {
+            const got = step(each, kind, settings, table, 3, columns, rows);
+            for (const name of RESULTS) {
+              const what = `${name} of ${kind.name}, rows ${rows} of ${columns}, threads: ${n + 1}`;
+              expect(firstDifference(got[name], Float32Array.from(want[name])), what).toBe(-1);
+            }
+          }
+        }
+      }
+    }
+    two.dispose();
   });
 
   it('gives the same bits on two threads', async () => {

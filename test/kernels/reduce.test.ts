@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { Accumulate, Program as Field, NORM_CHUNK, Op, Penalty, SquaredNorm } from '../../assembly/tape.ts';
+import {
+  Accumulate,
+  Program as Field,
+  NORM_CHUNK,
+  NORM_ROWS,
+  Op,
+  Penalty,
+  SquaredNorm,
+} from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { penalty, squaredNorm } from '../reference/optimizer.ts';
@@ -44,6 +52,42 @@ function partialsOf(
       [SquaredNorm.L1]: { f32: l1 },
       [SquaredNorm.L2]: { f32: l2 },
       [SquaredNorm.Partials]: partials,
+      [SquaredNorm.Rows]: 0,
+      [SquaredNorm.Chunks]: chunks,
+    },
+    SquaredNorm.Length,
+  );
+  launch.execute();
+  return machine.engine.arena.f64(partials, chunks).slice();
+}
+
+/** Rows of a table; places for more of them than there are. */
+const TABLE_ROWS = 90;
+const LISTED = make(70, (i) => i + Math.floor(i / 4));
+const PLACES = 100;
+
+/** Of rows of a table whose gradients are the first of `g`. */
+function partialsOfRows(
+  machine: Machine,
+  w: Float32Array,
+  g: Float32Array,
+  l1: number,
+  l2: number,
+): Float64Array {
+  const launch = new Launch(machine);
+  const chunks = Math.ceil(PLACES / NORM_ROWS);
+  const partials = launch.doubles(chunks);
+  launch.emit(
+    Op.SquaredNorm,
+    {
+      [SquaredNorm.Parameter]: launch.input(w),
+      [SquaredNorm.Gradient]: launch.input(g),
+      [SquaredNorm.Count]: w.length / TABLE_ROWS,
+      [SquaredNorm.L1]: { f32: l1 },
+      [SquaredNorm.L2]: { f32: l2 },
+      [SquaredNorm.Partials]: partials,
+      [SquaredNorm.Rows]: launch.input(Int32Array.of(LISTED.length, ...LISTED)),
+      [SquaredNorm.Chunks]: chunks,
     },
     SquaredNorm.Length,
   );
@@ -88,6 +132,7 @@ describe.each(builds)('%s', (build) => {
           [Penalty.L1]: { f32: l1 },
           [Penalty.L2]: { f32: l2 },
           [Penalty.Weight]: { f32: weight },
+          [Penalty.Rows]: 0,
         },
         Penalty.Length,
       );
@@ -96,6 +141,63 @@ describe.each(builds)('%s', (build) => {
       const got = [machine.getDouble(Field.StepLoss), machine.getDouble(Field.Accumulators)];
       const bound = [2 + want, 5 + want * weight].map((total) => DOUBLE * (count + 4) * total);
       expect(shareOfBound(got, [2 + want, 5 + want * weight], bound), `${count}`).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('SquaredNorm of rows of a table is that of these rows, NORM_ROWS of them to a sum', async () => {
+    const two = await engineOf(build, 2);
+    for (const columns of [1, 3, 4, 7, 16]) {
+      const w = weights(TABLE_ROWS * columns, columns);
+      const g = uniform(generator(columns), LISTED.length * columns);
+      for (const { l1, l2 } of PENALTIES) {
+        const chunks = make(Math.ceil(PLACES / NORM_ROWS), (chunk) => {
+          const rows = LISTED.slice(chunk * NORM_ROWS, (chunk + 1) * NORM_ROWS);
+          return rows.flatMap((row, i) =>
+            make(columns, (c) => {
+              const at = (chunk * NORM_ROWS + i) * columns + c;
+              return penalizedGradient(w[row * columns + c]!, g[at]!, l1, l2);
+            }),
+          );
+        });
+        const want = chunks.map((values) => sum(values.length, (i) => values[i]!.value ** 2));
+        const bound = chunks.map((values) =>
+          sum(values.length, (i) => {
+            const { value, error } = values[i]!;
+            return 2 * Math.abs(value) * error + DOUBLE * values.length * value ** 2;
+          }),
+        );
+        const got = partialsOfRows(machine, w, g, l1, l2);
+        expect(shareOfBound(got, want, bound), `${columns}`).toBeLessThanOrEqual(1);
+        expect(partialsOfRows(new Machine(two), w, g, l1, l2)).toEqual(got);
+      }
+    }
+    two.dispose();
+  });
+
+  it('Penalty of rows of a table is that of these rows', () => {
+    const [l1, l2] = [0.03, 0.02].map(Math.fround) as [number, number];
+    for (const columns of [1, 3, 4, 7, 16]) {
+      const w = weights(TABLE_ROWS * columns, columns);
+      machine.setDouble(Field.StepLoss, 2);
+      const launch = new Launch(machine, columns);
+      launch.emit(
+        Op.Penalty,
+        {
+          [Penalty.Parameter]: launch.input(w),
+          [Penalty.Count]: columns,
+          [Penalty.L1]: { f32: l1 },
+          [Penalty.L2]: { f32: l2 },
+          [Penalty.Weight]: { f32: 1 },
+          [Penalty.Rows]: launch.input(Int32Array.of(LISTED.length, ...LISTED)),
+        },
+        Penalty.Length,
+      );
+      launch.execute();
+      const some = LISTED.flatMap((row) => [...w.slice(row * columns, (row + 1) * columns)]);
+      const want = 2 + penalty(some, l1, l2);
+      const bound = DOUBLE * (some.length + 4) * want;
+      const got = [machine.getDouble(Field.StepLoss)];
+      expect(shareOfBound(got, [want], [bound]), `${columns}`).toBeLessThanOrEqual(1);
     }
   });
 

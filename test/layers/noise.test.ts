@@ -33,6 +33,7 @@ function inTraining(layer: Layer, shape: readonly number[], rows: number, x: Flo
     layer.trace([input as Tensor], {
       ...{ graph, parameters: [], training: true, stream: 1, frozen: false },
       ...{ update: () => {}, isFrozen: () => false, nextStream: () => 2 },
+      ...{ state: () => input as Tensor, setState: () => {} },
     }) as Tensor,
   ]);
   return y!;

@@ -6,10 +6,12 @@ import {
   type LossLike,
   type MetricLike,
   type Model,
+  masking,
   meanSquaredError,
   ops,
   type RowFunction,
   sequential,
+  sgd,
   Trainer,
 } from '../../src/index.ts';
 import { each } from '../errors/support.ts';
@@ -49,6 +51,32 @@ describe('losses of one’s own', () => {
       expectClose(data, like.weights[i]!.data);
     });
     expectClose([own.logs.loss, own.logs.squared!], [like.logs.loss, like.logs.loss]);
+  });
+
+  it('train on sums as those of the library do, steps that a mask leaves out included', async () => {
+    const { x, y } = points(ROWS);
+    const data = { x, y: y.map((c) => [c, c * 0.5, -1]) };
+    const own = await train(3, { compute: squared, reduction: 'sum' }, data);
+    const like = await train(3, meanSquaredError({ reduction: 'sum' }), data);
+    own.weights.forEach(({ data }, i) => {
+      expectClose(data, like.weights[i]!.data);
+    });
+    expectClose([own.logs.loss], [like.logs.loss]);
+
+    const masked = async (loss: LossLike) => {
+      const model = sequential({ inputShape: [3, 2], seed: 4 }, [masking(), dense(2)]);
+      const trainer = await Trainer.create(model, { loss, optimizer: sgd({ learningRate: 0.01 }) });
+      const steps = [
+        [[1, 2], [0, 0], [3, -1]], // biome-ignore format: steps
+        [[0, 0], [0, 0], [2, 1]], // biome-ignore format: steps
+      ];
+      const { epochs } = await trainer.fit({ x: steps, y: steps }, { epochs: 3, batchSize: 2 });
+      return [...model.getWeights().flatMap(({ data }) => [...data]), epochs.at(-1)!.loss];
+    };
+    expectClose(
+      await masked({ compute: squared, reduction: 'sum' }),
+      await masked(meanSquaredError({ reduction: 'sum' })),
+    );
   });
 
   it('take targets as they are given, a column as the output has it', async () => {
@@ -143,5 +171,20 @@ describe('errors', () => {
       "metric 'squared' is given twice",
     ],
     ['classes', () => create({ loss: squared, metrics: ['accuracy'] }), 'not a loss of your own'],
+    [
+      'another reduction',
+      () => create({ loss: { compute: squared, reduction: 'none' } }),
+      "a loss of your own: reduction must be 'mean' or 'sum'",
+    ],
+    [
+      'an option of a loss that it has not',
+      () => create({ loss: { compute: squared, weight: 2 } }),
+      "a loss of your own has no option 'weight'",
+    ],
+    [
+      'a loss without a function',
+      () => create({ loss: { compute: 'squared' } }),
+      'a loss of your own: compute must be a function of yTrue and yPred',
+    ],
   ]);
 });

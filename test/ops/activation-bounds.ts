@@ -105,10 +105,11 @@ const kinds: Record<Activation, KindBound> = {
       const { erf: value, error } = gelu(x);
       return Math.abs(x / 2) * (error + Math.abs(value)) + Math.abs(y);
     },
-    // pdf: x² (which e^(-x²/2) passes on), exp, its factor and its product
+    // pdf: -x²/2 log2 e in three operations, which e^(-x²/2) passes on; the polynomial 2^-23.6, its last two operations
+    // and a constant, one for those before them; the product
     d: (x, d) => {
       const { error, cdf, pdf } = gelu(x);
-      return 0.5 * error + cdf + Math.abs(x) * pdf * ((x * x) / 2 + EXP + 3) + Math.abs(d);
+      return 0.5 * error + cdf + Math.abs(x) * pdf * (3 * ((x * x) / 2) + 1.3 + 5) + Math.abs(d);
     },
   },
   [Activation.GeluTanh]: {

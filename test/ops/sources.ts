@@ -5,7 +5,7 @@ import { uniform } from '../reference/numbers.ts';
 import { type Rows, tensor } from './row.ts';
 
 /** Nothing is computed: the values come through as they are. */
-export const sources: Rows<'input' | 'parameter' | 'constant' | 'reshape'> = {
+export const sources: Rows<'input' | 'parameter' | 'state' | 'constant' | 'reshape'> = {
   input: {
     variants: [{ name: 'batch', attributes: { name: 'x', shape: [5], type: 'f32' } }],
     operands: (size, _, random) => [tensor([BATCH, 5], size.rows, (n) => uniform(random, n), false)],
@@ -19,6 +19,17 @@ export const sources: Rows<'input' | 'parameter' | 'constant' | 'reshape'> = {
   parameter: {
     variants: [{ name: 'matrix', attributes: { index: 0, shape: [BATCH, 3] } }],
     operands: (size, { shape }, random) => [tensor(shape, size.rows, (n) => uniform(random, n), false)],
+    forward: ([x]) => Array.from(x!),
+    forwardBound: () => 'exact',
+    gradient: 'none',
+    tails: [],
+    build: (_, [x]) => x!,
+  },
+
+  // where it lies is said from outside, as of a parameter: its operand is one
+  state: {
+    variants: [{ name: 'rows', attributes: { size: 3 } }],
+    operands: (size, _, random) => [tensor([BATCH, 3], size.rows, (n) => uniform(random, n), false)],
     forward: ([x]) => Array.from(x!),
     forwardBound: () => 'exact',
     gradient: 'none',

@@ -17,3 +17,9 @@ export function embeddingGradient(dy: Numbers, indices: Numbers, rows: number, c
   }
   return sums;
 }
+
+/** Rows that the integers name, each once, rising, and of each integer which of them it names. */
+export function distinctRows(indices: Numbers): { places: number[]; rows: number[] } {
+  const rows = [...new Set(Array.from(indices))].sort((a, b) => a - b);
+  return { places: Array.from(indices, (index) => rows.indexOf(index)), rows };
+}

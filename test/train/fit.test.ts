@@ -165,6 +165,46 @@ describe('callbacks', () => {
     expect(weights(model)).toEqual([[1]]);
   });
 
+  it('find the weights of their step whenever they look, in a model within the model, too', async () => {
+    const data = points(40);
+    const make = () => {
+      const inner = sequential({ inputShape: [4], seed: 3 }, [dense(5, { activation: 'tanh' })]);
+      const outer = sequential({ inputShape: [4], seed: 3 }, [inner, dense(CLASSES)]);
+      return { inner, outer };
+    };
+    const train = async (look: (step: number, models: ReturnType<typeof make>) => unknown) => {
+      const models = make();
+      const trainer = await Trainer.create(models.outer, { loss: 'crossEntropy' });
+      const seen: unknown[] = [];
+      await trainer.fit(data, { batchSize: 10, onStep: ({ step }) => seen.push(look(step, models)) });
+      return [...seen, weights(models.outer), weights(models.inner), models.outer.predictSync(data.x)];
+    };
+    const outer = await train((_, models) => weights(models.outer));
+    const both = await train((_, { outer, inner }) => [weights(inner), weights(outer)][1]);
+    const inner = await train((_, models) => weights(models.inner));
+    const predicted = await train((_, models) => models.inner.predictSync(data.x));
+    expect(both).toEqual(outer);
+    expect(inner.slice(0, 4)).toEqual((outer.slice(0, 4) as number[][][]).map((all) => all.slice(0, 2)));
+    for (const some of [inner, predicted]) expect(some.slice(4)).toEqual(outer.slice(4));
+    const { inner: plain } = make();
+    plain.setWeights(
+      (inner[1] as number[][]).map((w, i) => ({ ...plain.getWeights()[i]!, data: Float32Array.from(w) })),
+    );
+    expect(predicted[1]).toEqual(plain.predictSync(data.x));
+
+    // nobody looked before the weights of the inner model were changed: those of the others are the trained ones
+    const third = (step: number, { inner }: ReturnType<typeof make>) => {
+      if (step === 3)
+        inner.setWeights(inner.getWeights().map((w) => ({ ...w, data: w.data.map((x) => x / 2) })));
+    };
+    const careful = await train((step, models) => {
+      weights(models.outer);
+      third(step, models);
+    });
+    expect(await train(third)).toEqual(careful);
+    expect(careful.slice(4)).not.toEqual(outer.slice(4));
+  });
+
   it('stop the training when they throw; the trainer works on', async () => {
     const trainer = await trainerOf();
     const data = points(50);
