@@ -30,7 +30,7 @@ export const functions: readonly MathFunction[] = [
   { name: 'sigmoid', asked: 4, ulp: { simd: 2.79, relaxed: 3 }, signed: false, low: 0, high: 1 },
   { name: 'erf', asked: 4, ulp: { simd: 3.86, relaxed: 3.26 }, signed: true, low: -1, high: 1 },
   { name: 'softplus', asked: 4, ulp: { simd: 2.7, relaxed: 2.88 }, signed: false, low: 0 },
-  { name: 'geluSlope', asked: 4, ulp: { simd: 3.53, relaxed: 3.33 }, signed: false, absolute: true },
+  { name: 'geluSlope', asked: 4, ulp: { simd: 3.85, relaxed: 3.6 }, signed: false, absolute: true },
 ];
 
 /** The greatest error of a function in either build, in ULP. */
