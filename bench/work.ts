@@ -1,18 +1,10 @@
 // What an instruction of a tape computes, read from its own words: products to multiply, or bytes to move.
-import {
-  Attention,
-  AttentionFlag,
-  Batched,
-  Depthwise,
-  Embedding,
-  Gather,
-  Gemm,
-  GemmFlag,
-  Op,
-  Patch,
-  Recurrent,
-  Type,
-} from '../assembly/tape.ts';
+
+import { Batched, Gemm, GemmFlag } from '../assembly/tape/dense.ts';
+import { Attention, AttentionFlag, Recurrent } from '../assembly/tape/sequence.ts';
+import { Depthwise, Patch } from '../assembly/tape/spatial.ts';
+import { Embedding } from '../assembly/tape/tensors.ts';
+import { Gather, Op, Type } from '../assembly/tape.ts';
 import { OPERATION_NAMES } from '../src/compiler/schedule.ts';
 import type { Instruction } from '../src/compiler/tape.ts';
 import { CELLS } from '../src/ops/recurrent.ts';

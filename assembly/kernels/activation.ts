@@ -1,7 +1,7 @@
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { abs4, copysign4, erf4, exp4, expm1_4, geluSlope4, log4, madd, sigmoid4, softplus4, tanh4 } from '../simd';
-import { Activation, FROM_INTEGER, Unary, UnaryGrad } from '../tape';
+import { Activation, FROM_INTEGER, Unary, UnaryGrad } from '../tape/dense';
 import { first, last } from '../threads';
 
 const SELU_SCALE: f32 = 1.0507009873554805; // Klambauer et al. 2017, "Self-normalizing neural networks"

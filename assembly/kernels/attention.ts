@@ -1,7 +1,8 @@
 import { address, float, word } from '../fields';
 import { storePart } from '../lanes';
 import { exp4, expBelow4, log4, madd, sum4 } from '../simd';
-import { ATTENTION_BLOCK, Attention, GEMM_PANEL, GEMM_ROWS } from '../tape';
+import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
+import { ATTENTION_BLOCK, Attention } from '../tape/sequence';
 import { first, last } from '../threads';
 import { packColumns, packPanels, packRows, turnPanels, turnRows } from './pack';
 import {

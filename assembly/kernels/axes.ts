@@ -1,6 +1,7 @@
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
-import { Reduce, ReduceKind, Transpose } from '../tape';
+import { Reduce, ReduceKind } from '../tape/dense';
+import { Transpose } from '../tape/tensors';
 import { first, last } from '../threads';
 import { turn4x4 } from './pack';
 

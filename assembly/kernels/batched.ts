@@ -1,5 +1,5 @@
 import { address, word } from '../fields';
-import { BATCHED_HEAD, Batched, Gemm } from '../tape';
+import { BATCHED_HEAD, Batched, Gemm } from '../tape/dense';
 import { alone, among, first, last, thread, threads } from '../threads';
 import { gemm } from './gemm';
 import { thinGemm } from './thin';

@@ -1,6 +1,6 @@
 import { loadUpTo, storeUpTo } from '../lanes';
 import { madd, sigmoid4, tanh4 } from '../simd';
-import { Activation } from '../tape';
+import { Activation } from '../tape/dense';
 import { activate4, derive4 } from './activation';
 
 /*

@@ -1,5 +1,6 @@
 import { address, word } from '../fields';
-import { FILTER_ROWS, GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag, Patch } from '../tape';
+import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
+import { FILTER_ROWS, Patch } from '../tape/spatial';
 import { first, last, thread } from '../threads';
 import { block, epilogue } from './gemm';
 import { copy, zeros } from './lines';

@@ -1,7 +1,7 @@
 import { address, word } from '../fields';
 import { loadUpTo, storeUpTo } from '../lanes';
 import { madd } from '../simd';
-import { Depthwise } from '../tape';
+import { Depthwise } from '../tape/spatial';
 import { first, last } from '../threads';
 
 /** Zeros in the place of pixels outside. */

@@ -1,7 +1,8 @@
 import { address, float, word } from '../fields';
 import { loadUpTo, storeUpTo } from '../lanes';
 import { madd } from '../simd';
-import { Activation, Depthwise } from '../tape';
+import { Activation } from '../tape/dense';
+import { Depthwise } from '../tape/spatial';
 import { first, last } from '../threads';
 import { activateRow, deriveRow } from './activation';
 

@@ -3,7 +3,7 @@ import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { bits32x4, keyOf } from '../random';
 import { madd } from '../simd';
-import { Dropout } from '../tape';
+import { Dropout } from '../tape/dense';
 import { first, last } from '../threads';
 
 /** y = x scale + offset where the random bits of (seed, step, stream, i) reach the rate, else another number. */

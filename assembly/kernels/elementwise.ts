@@ -1,7 +1,7 @@
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { madd } from '../simd';
-import { Affine, BiasAdd, Binary, BinaryKind } from '../tape';
+import { Affine, BiasAdd, Binary, BinaryKind } from '../tape/dense';
 import { first, last } from '../threads';
 
 // @ts-ignore: decorator

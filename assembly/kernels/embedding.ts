@@ -1,6 +1,6 @@
 import { address, rowCount, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
-import { DistinctRows, Embedding, EmbeddingGrad } from '../tape';
+import { DistinctRows, Embedding, EmbeddingGrad } from '../tape/tensors';
 import { first, last, thread } from '../threads';
 
 /** y [outer, count, columns] = the rows of each table [rows, columns] that the indices name. */

@@ -1,15 +1,5 @@
 import { address, float, word } from '../fields';
-import {
-  Activation,
-  GEMM_A_BLOCK,
-  GEMM_K_BLOCK,
-  GEMM_M_BLOCK,
-  GEMM_N_BLOCK,
-  GEMM_PANEL,
-  GEMM_ROWS,
-  Gemm,
-  GemmFlag,
-} from '../tape';
+import { Activation, GEMM_A_BLOCK, GEMM_K_BLOCK, GEMM_M_BLOCK, GEMM_N_BLOCK, GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
 import { first, last, thread, threads } from '../threads';
 import { activateRow, deriveRow } from './activation';
 import { packColumns, packPanels, packRows, turnPanels } from './pack';

@@ -1,7 +1,8 @@
 import { double, program } from '../clock';
 import { address, rowCount, word } from '../fields';
 import { loadPart } from '../lanes';
-import { Guard, Program, Status } from '../tape';
+import { Program, Status } from '../tape';
+import { Guard } from '../tape/training';
 import { barrier, first, last, thread } from '../threads';
 
 const INFINITY_BITS: u32 = 0x7f800000;

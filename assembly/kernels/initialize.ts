@@ -1,5 +1,5 @@
 import { keyOf, uniform } from '../random';
-import { Fill } from '../tape';
+import { Fill } from '../tape/dense';
 
 /** Standard normal distribution function at ±2. */
 const LOW: f64 = 0.022750131948179207;

@@ -1,7 +1,7 @@
 import { address, float, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { log4, madd, nmadd, sigmoid4, softplus4, sum4 } from '../simd';
-import { Loss, LossForm } from '../tape';
+import { Loss, LossForm } from '../tape/training';
 import { first, last } from '../threads';
 import { logOf, rowExp, rowMax, rowScale } from './softmax';
 

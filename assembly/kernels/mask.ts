@@ -1,5 +1,5 @@
 import { address, float, word } from '../fields';
-import { StepMask } from '../tape';
+import { StepMask } from '../tape/sequence';
 import { first, last } from '../threads';
 
 /** y [rows] = 1 where an element of the row of x differs from the value, 0 where all are equal to it. */

@@ -1,7 +1,7 @@
 import { address, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { madd, sum4 } from '../simd';
-import { CopyRows, Maximum, MaximumGrad, RowDot, ScaleRows } from '../tape';
+import { CopyRows, Maximum, MaximumGrad, RowDot, ScaleRows } from '../tape/tensors';
 import { first, last } from '../threads';
 
 /** target[r, :] = source[r, :], rows at their own strides: a part of a concatenation, or a slice of one. */

@@ -1,5 +1,5 @@
 import { address, float, word } from '../fields';
-import { BinaryHits, ClassHits } from '../tape';
+import { BinaryHits, ClassHits } from '../tape/training';
 import { first, last } from '../threads';
 
 /** Index of the first largest element. */

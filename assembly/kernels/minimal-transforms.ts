@@ -1,5 +1,6 @@
 import { address, word } from '../fields';
-import { GEMM_PANEL, Gemm, GemmFlag, Patch } from '../tape';
+import { GEMM_PANEL, Gemm, GemmFlag } from '../tape/dense';
+import { Patch } from '../tape/spatial';
 import { epilogue } from './gemm';
 import { copy, zeros } from './lines';
 import { packPanels, turnPanels } from './pack';

@@ -1,5 +1,6 @@
 import { address, word } from '../fields';
-import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag, MINIMAL_GAP, Patch } from '../tape';
+import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
+import { MINIMAL_GAP, Patch } from '../tape/spatial';
 import { first, last, thread } from '../threads';
 import {
   enterBox,

@@ -7,7 +7,7 @@ import { high, low, narrow, total } from '../doubles';
 import { address, float, word } from '../fields';
 import { loadPart, loadUpTo, storeUpTo } from '../lanes';
 import { madd } from '../simd';
-import { Moments, MovingAverage, MovingMoments } from '../tape';
+import { Moments, MovingAverage, MovingMoments } from '../tape/tensors';
 import { first, last } from '../threads';
 
 /** Groups of one channel that are taken at a time. */

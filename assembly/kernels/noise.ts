@@ -1,7 +1,7 @@
 import { seed, step } from '../clock';
 import { address, float, word } from '../fields';
 import { keyOf, uniform } from '../random';
-import { Noise } from '../tape';
+import { Noise } from '../tape/tensors';
 import { first, last } from '../threads';
 import { quantile } from './initialize';
 

@@ -15,7 +15,7 @@ import { high, low, narrow, total } from '../doubles';
 import { address, word } from '../fields';
 import { loadUpTo, storeUpTo } from '../lanes';
 import { madd, nmadd } from '../simd';
-import { Normalize, NormalizeGrad, NormalizeMode, ScaleGrad } from '../tape';
+import { Normalize, NormalizeGrad, NormalizeMode, ScaleGrad } from '../tape/tensors';
 import { first, last, thread } from '../threads';
 
 /** Statistics of channels: each its own (a vector), or one for all. */

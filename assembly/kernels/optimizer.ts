@@ -1,7 +1,8 @@
 import { beta1Power, beta2Power, program } from '../clock';
 import { address, float, rowAt, rowCount, word } from '../fields';
 import { copysign4, madd, nmadd } from '../simd';
-import { OPTIMIZE_SCRATCH, Optimize, OptimizerKind, Program } from '../tape';
+import { Program } from '../tape';
+import { OPTIMIZE_SCRATCH, Optimize, OptimizerKind } from '../tape/training';
 import { first, last, thread } from '../threads';
 
 /** g + l1 sign(w) + twoL2 w: the gradient of l1 · sum|w| + l2 · sum w² joins in. */

@@ -1,4 +1,4 @@
-import { GEMM_PANEL, GEMM_ROWS } from '../tape';
+import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
 
 /*
  * Operands of a matrix product in the order in which its tiles read them: B in panels of 8 columns, [k][8], A in

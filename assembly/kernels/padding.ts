@@ -1,5 +1,5 @@
 import { address, word } from '../fields';
-import { Pad } from '../tape';
+import { Pad } from '../tape/spatial';
 import { first, last } from '../threads';
 
 /** y[i] = x[i - before] in each dimension, 0 where that is outside: zeros around, or, with `before` negative, a part. */

@@ -1,6 +1,6 @@
 import { address, word } from '../fields';
 import { loadUpTo, storeUpTo } from '../lanes';
-import { Pool } from '../tape';
+import { Pool } from '../tape/spatial';
 import { first, last } from '../threads';
 
 /*

@@ -1,7 +1,7 @@
 import { address, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { madd, nmadd } from '../simd';
-import { Cache, Rotary } from '../tape';
+import { Cache, Rotary } from '../tape/sequence';
 import { first, last } from '../threads';
 
 /**

@@ -1,5 +1,6 @@
 import { address, float, word } from '../fields';
-import { Cell, GEMM_PANEL, GEMM_ROWS, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape';
+import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
+import { Cell, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape/sequence';
 import { first, last, thread } from '../threads';
 import {
   copyUnits,

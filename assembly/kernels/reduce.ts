@@ -2,7 +2,8 @@ import { program } from '../clock';
 import { address, float, rowAt, rowCount, word } from '../fields';
 import { loadPart } from '../lanes';
 import { abs4 } from '../simd';
-import { Accumulate, NORM_CHUNK, NORM_ROWS, Penalty, Program, SquaredNorm } from '../tape';
+import { Program } from '../tape';
+import { Accumulate, NORM_CHUNK, NORM_ROWS, Penalty, SquaredNorm } from '../tape/training';
 import { first, last, thread } from '../threads';
 import { penalized4 } from './optimizer';
 

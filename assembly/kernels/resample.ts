@@ -1,7 +1,7 @@
 import { address, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { madd } from '../simd';
-import { Resample, ResampleMode } from '../tape';
+import { Resample, ResampleMode } from '../tape/spatial';
 import { first, last } from '../threads';
 
 /*

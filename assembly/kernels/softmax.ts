@@ -1,7 +1,7 @@
 import { address, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
 import { exp4, log4, madd, max4, nmadd, sum4 } from '../simd';
-import { Softmax, SoftmaxGrad } from '../tape';
+import { Softmax, SoftmaxGrad } from '../tape/dense';
 import { first, last } from '../threads';
 
 /** max x[i] */

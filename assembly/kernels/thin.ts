@@ -1,6 +1,6 @@
 import { address, word } from '../fields';
 import { madd } from '../simd';
-import { Gemm, GemmFlag } from '../tape';
+import { Gemm, GemmFlag } from '../tape/dense';
 import { first, last } from '../threads';
 import { epilogue } from './gemm';
 

@@ -1,7 +1,9 @@
 // downhill itself. Steps run as `fit` runs them (Program.run, then the records are taken), without the copies that `fit`
 // makes when it starts and ends; products and passes are graphs of one operation, compiled as any other.
 
-import { Activation, OPTIMIZE_SCRATCH, Op, Optimize, Status } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
+import { OPTIMIZE_SCRATCH, Optimize } from '../../assembly/tape/training.ts';
+import { Op, Status } from '../../assembly/tape.ts';
 import type { Encoder } from '../../src/compiler/encode.ts';
 import { Program } from '../../src/compiler/program.ts';
 import { Graph } from '../../src/graph/graph.ts';

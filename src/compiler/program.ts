@@ -1,4 +1,5 @@
-import { EmbeddingGrad, Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../assembly/tape.ts';
+import { EmbeddingGrad } from '../../assembly/tape/tensors.ts';
+import { Program as Field, MAX_SLOTS, Op, RECORD_BYTES, Status } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Span } from '../ops/rule.ts';
 import { isOp, sizeOf, type Tensor } from '../ops/tensor.ts';

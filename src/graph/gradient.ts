@@ -1,4 +1,4 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import type { Tensor } from '../ops/tensor.ts';

@@ -1,4 +1,4 @@
-import { Activation } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
 import { knownKeys, named, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { activationOps, derivesFromInput } from '../ops/activations.ts';

@@ -1,4 +1,4 @@
-import { Fill } from '../../assembly/tape.ts';
+import { Fill } from '../../assembly/tape/dense.ts';
 import { knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { sizeOf } from '../ops/tensor.ts';

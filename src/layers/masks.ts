@@ -1,4 +1,4 @@
-import { BinaryKind, ReduceKind } from '../../assembly/tape.ts';
+import { BinaryKind, ReduceKind } from '../../assembly/tape/dense.ts';
 import type { Graph } from '../graph/graph.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
 import { axesOps } from '../ops/axes.ts';

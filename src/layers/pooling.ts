@@ -1,4 +1,4 @@
-import { Activation } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
 import { knownKeys } from '../checks.ts';
 import { activationOps } from '../ops/activations.ts';
 import { poolingOps } from '../ops/pooling.ts';

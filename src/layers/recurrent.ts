@@ -1,4 +1,4 @@
-import { Cell } from '../../assembly/tape.ts';
+import { Cell } from '../../assembly/tape/sequence.ts';
 import { flag, integer, knownKeys, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';

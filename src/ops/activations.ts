@@ -1,4 +1,12 @@
-import { Activation, FROM_INTEGER, Op, Softmax, SoftmaxGrad, Unary, UnaryGrad } from '../../assembly/tape.ts';
+import {
+  Activation,
+  FROM_INTEGER,
+  Softmax,
+  SoftmaxGrad,
+  Unary,
+  UnaryGrad,
+} from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import type { Rules } from './rule.ts';
 import { lastOf, type Tensor } from './tensor.ts';
 

@@ -1,4 +1,4 @@
-import { Activation, BinaryKind } from '../../assembly/tape.ts';
+import { Activation, BinaryKind } from '../../assembly/tape/dense.ts';
 import { activationOps } from './activations.ts';
 import { broadcastShape, emitBinary, fitsBinary, operand, sumTo } from './broadcast.ts';
 import { elementwiseOps } from './elementwise.ts';

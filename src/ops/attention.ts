@@ -1,4 +1,6 @@
-import { ATTENTION_BLOCK, Attention, AttentionFlag, GEMM_PANEL, GEMM_ROWS, Op } from '../../assembly/tape.ts';
+import { GEMM_PANEL, GEMM_ROWS } from '../../assembly/tape/dense.ts';
+import { ATTENTION_BLOCK, Attention, AttentionFlag } from '../../assembly/tape/sequence.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { AttentionAttributes } from './attributes.ts';
 import { recurrentOps } from './recurrent.ts';

@@ -1,4 +1,6 @@
-import type { Activation, BinaryKind, Cell, LossForm, ReduceKind } from '../../assembly/tape.ts';
+import type { Activation, BinaryKind, ReduceKind } from '../../assembly/tape/dense.ts';
+import type { Cell } from '../../assembly/tape/sequence.ts';
+import type { LossForm } from '../../assembly/tape/training.ts';
 
 /** What each operation needs to know besides its inputs. The keys are the operations there are. */
 export interface OpAttributes {
@@ -76,7 +78,7 @@ export interface OpAttributes {
   embedding: Record<never, never>;
   /** Of one or more uses of a table, each its dy and its integers: their sums, in that order. */
   embeddingGrad: { rows: number };
-  /** Which of a table's `rows` some integers name, each once: see DistinctRows in assembly/tape.ts. */
+  /** Which of a table's `rows` some integers name, each once: see DistinctRows in assembly/tape/tensors.ts. */
   distinctRows: { rows: number };
   /** The gradient of these rows alone, one after the other: distinctRows, then dy of each use. What is behind is unset. */
   embeddingRowsGrad: Record<never, never>;

@@ -1,4 +1,4 @@
-import { ReduceKind } from '../../assembly/tape.ts';
+import { ReduceKind } from '../../assembly/tape/dense.ts';
 import { arithmeticOps, tieGradient } from './arithmetic.ts';
 import { emitReduce, rowShape } from './broadcast.ts';
 import { elementwiseOps } from './elementwise.ts';

@@ -1,4 +1,5 @@
-import { BATCHED_HEAD, Batched, Gemm, GemmFlag, Op } from '../../assembly/tape.ts';
+import { BATCHED_HEAD, Batched, Gemm, GemmFlag } from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import { broadcastShape, collapse, type Strides, sumTo } from './broadcast.ts';
 import { type Dimensions, gemmScratchBytes, isThin } from './matmul.ts';
 import type { Rules } from './rule.ts';

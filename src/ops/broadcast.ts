@@ -1,4 +1,5 @@
-import { Binary, type BinaryKind, Op, Reduce, ReduceKind } from '../../assembly/tape.ts';
+import { Binary, type BinaryKind, Reduce, ReduceKind } from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import { axesOps } from './axes.ts';
 import type { Emitter, Span, Tracer } from './rule.ts';
 import { sourceOps } from './sources.ts';

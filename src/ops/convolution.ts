@@ -1,4 +1,6 @@
-import { Gemm, GemmFlag, Op, Patch } from '../../assembly/tape.ts';
+import { Gemm, GemmFlag } from '../../assembly/tape/dense.ts';
+import { Patch } from '../../assembly/tape/spatial.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Triple } from './attributes.ts';
 import { isMinimal, isMinimalFilter, minimalBoxes, minimalScratch } from './minimal.ts';

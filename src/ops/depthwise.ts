@@ -1,4 +1,6 @@
-import { Activation, Depthwise, Op } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
+import { Depthwise } from '../../assembly/tape/spatial.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { DepthwiseAttributes, Triple } from './attributes.ts';
 import { three } from './convolution.ts';

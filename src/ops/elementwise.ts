@@ -1,4 +1,5 @@
-import { Affine, BiasAdd, Dropout, Op } from '../../assembly/tape.ts';
+import { Affine, BiasAdd, Dropout } from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import type { DropoutAttributes } from './attributes.ts';
 import { emitReduce } from './broadcast.ts';
 import type { Rules } from './rule.ts';

@@ -1,4 +1,5 @@
-import { DistinctRows, EmbeddingGrad, Op } from '../../assembly/tape.ts';
+import { DistinctRows, EmbeddingGrad } from '../../assembly/tape/tensors.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Rules } from './rule.ts';
 import { emitTake, emitTakeGrad } from './take.ts';

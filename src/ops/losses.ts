@@ -1,4 +1,6 @@
-import { Affine, BinaryHits, BinaryKind, ClassHits, Loss, LossForm, Op } from '../../assembly/tape.ts';
+import { Affine, BinaryKind } from '../../assembly/tape/dense.ts';
+import { BinaryHits, ClassHits, Loss, LossForm } from '../../assembly/tape/training.ts';
+import { Op } from '../../assembly/tape.ts';
 import { arithmeticOps } from './arithmetic.ts';
 import type { LossOp, OpAttributes } from './attributes.ts';
 import type { Call, Emitter, Gradients, Rules, Tracer, Word } from './rule.ts';

@@ -1,4 +1,5 @@
-import { Op, StepMask } from '../../assembly/tape.ts';
+import { StepMask } from '../../assembly/tape/sequence.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Rules } from './rule.ts';
 import { showShape, sizeOf, type Tensor } from './tensor.ts';

@@ -7,8 +7,8 @@ import {
   GEMM_ROWS,
   Gemm,
   GemmFlag,
-  Op,
-} from '../../assembly/tape.ts';
+} from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import type { Call, Emitter, Rules } from './rule.ts';
 import { lastOf, showShape, sizeOf, type Tensor } from './tensor.ts';
 

@@ -1,4 +1,5 @@
-import { CopyRows, Maximum, MaximumGrad, Op, RowDot, ScaleRows } from '../../assembly/tape.ts';
+import { CopyRows, Maximum, MaximumGrad, RowDot, ScaleRows } from '../../assembly/tape/tensors.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { sourceOps } from './sources.ts';

@@ -1,11 +1,5 @@
-import {
-  GEMM_PANEL,
-  GEMM_ROWS,
-  GemmFlag,
-  MINIMAL_FLOATS,
-  MINIMAL_GAP,
-  MINIMAL_TILES,
-} from '../../assembly/tape.ts';
+import { GEMM_PANEL, GEMM_ROWS, GemmFlag } from '../../assembly/tape/dense.ts';
+import { MINIMAL_FLOATS, MINIMAL_GAP, MINIMAL_TILES } from '../../assembly/tape/spatial.ts';
 import type { ConvolutionAttributes, Triple } from './attributes.ts';
 import { type Boxes, type Product, parts, up, volume } from './patches.ts';
 

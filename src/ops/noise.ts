@@ -1,4 +1,5 @@
-import { Noise, Op } from '../../assembly/tape.ts';
+import { Noise } from '../../assembly/tape/tensors.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Rules } from './rule.ts';
 

@@ -5,9 +5,9 @@ import {
   Normalize,
   NormalizeGrad,
   NormalizeMode,
-  Op,
   ScaleGrad,
-} from '../../assembly/tape.ts';
+} from '../../assembly/tape/tensors.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { GroupAttributes } from './attributes.ts';
 import { recurrentOps } from './recurrent.ts';

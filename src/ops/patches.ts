@@ -1,12 +1,5 @@
-import {
-  BOX_FEW,
-  BOX_FLOATS,
-  BOX_POSITIONS,
-  FILTER_ROWS,
-  GEMM_PANEL,
-  GEMM_ROWS,
-  GemmFlag,
-} from '../../assembly/tape.ts';
+import { GEMM_PANEL, GEMM_ROWS, GemmFlag } from '../../assembly/tape/dense.ts';
+import { BOX_FEW, BOX_FLOATS, BOX_POSITIONS, FILTER_ROWS } from '../../assembly/tape/spatial.ts';
 import type { Triple } from './attributes.ts';
 
 export const volume = ([a, b, c]: Triple): number => a * b * c;

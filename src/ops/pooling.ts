@@ -1,4 +1,5 @@
-import { Op, Pool } from '../../assembly/tape.ts';
+import { Pool } from '../../assembly/tape/spatial.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import { three } from './convolution.ts';
 import type { Emitter, Rules } from './rule.ts';

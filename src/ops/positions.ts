@@ -1,4 +1,6 @@
-import { BiasAdd, Cache, Op, Rotary } from '../../assembly/tape.ts';
+import { BiasAdd } from '../../assembly/tape/dense.ts';
+import { Cache, Rotary } from '../../assembly/tape/sequence.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import { emitReduce } from './broadcast.ts';
 import type { Rules } from './rule.ts';

@@ -1,14 +1,6 @@
-import {
-  Cell,
-  GEMM_PANEL,
-  GEMM_ROWS,
-  Gemm,
-  GemmFlag,
-  Op,
-  RECURRENT_ROWS,
-  Recurrent,
-  RecurrentFlag,
-} from '../../assembly/tape.ts';
+import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../../assembly/tape/dense.ts';
+import { Cell, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../../assembly/tape/sequence.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { OpName, RecurrenceAttributes, RecurrentExtra } from './attributes.ts';
 import { emitReduce } from './broadcast.ts';

@@ -1,4 +1,5 @@
-import { Op, Pad, Resample, ResampleMode } from '../../assembly/tape.ts';
+import { Pad, Resample, ResampleMode } from '../../assembly/tape/spatial.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Triple } from './attributes.ts';
 import { three } from './convolution.ts';

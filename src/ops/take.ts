@@ -1,4 +1,5 @@
-import { Embedding, EmbeddingGrad, Op } from '../../assembly/tape.ts';
+import { Embedding, EmbeddingGrad } from '../../assembly/tape/tensors.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { type Shape, sizeOf, type Tensor } from './tensor.ts';

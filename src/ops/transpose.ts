@@ -1,4 +1,5 @@
-import { Op, Transpose } from '../../assembly/tape.ts';
+import { Transpose } from '../../assembly/tape/tensors.ts';
+import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { BATCH, type Shape, showShape, type Tensor } from './tensor.ts';

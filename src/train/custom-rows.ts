@@ -1,4 +1,4 @@
-import { ReduceKind } from '../../assembly/tape.ts';
+import { ReduceKind } from '../../assembly/tape/dense.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { showResult } from '../layers/operations/operand.ts';

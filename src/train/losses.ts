@@ -1,4 +1,5 @@
-import { Activation, LossForm } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
+import { LossForm } from '../../assembly/tape/training.ts';
 import { flag, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';

@@ -1,4 +1,4 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import type { Graph } from '../graph/graph.ts';
 import { maskWeights } from '../layers/masks.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';

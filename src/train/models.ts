@@ -180,15 +180,17 @@ function separate(layers: readonly AnyLayer[]): readonly AnyLayer[] {
 
 /** The same layer once more; its methods are called on the first one, which may have state of its own. */
 function copyOf(layer: AnyLayer): AnyLayer {
-  const { type, name, inputs, indices, passesMask, streams, directed } = layer;
-  return {
-    ...{ type, name, inputs, indices, passesMask, streams, directed },
+  const { type, name, inputs, indices, passesMask, streams, stateful, directed } = layer;
+  // all of its fields: it does not compile where one is missing
+  const copy: { readonly [K in keyof Required<AnyLayer>]: AnyLayer[K] } = {
+    ...{ type, name, inputs, indices, passesMask, streams, stateful, directed },
     get config() {
       return layer.config;
     },
     parameters: (shapes, name) => layer.parameters?.(shapes, name) ?? [],
     trace: (xs, context) => layer.trace(xs, context),
   };
+  return copy as AnyLayer;
 }
 
 function place(i: number, layers: readonly unknown[]): string {

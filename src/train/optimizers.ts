@@ -1,4 +1,4 @@
-import { OptimizerKind } from '../../assembly/tape.ts';
+import { OptimizerKind } from '../../assembly/tape/training.ts';
 import { flag, knownKeys, named, number } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 

@@ -1,4 +1,5 @@
-import { Accumulate, Op } from '../../assembly/tape.ts';
+import { Accumulate } from '../../assembly/tape/training.ts';
+import { Op } from '../../assembly/tape.ts';
 import type { Encoder, Source } from '../compiler/encode.ts';
 import { Program, type ProgramOptions, type Walk } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';

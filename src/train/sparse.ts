@@ -1,4 +1,4 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import type { Graph } from '../graph/graph.ts';
 import { BATCH, isOp, sizeOf, type Tensor } from '../ops/tensor.ts';
 import type { Optimizer } from './optimizers.ts';

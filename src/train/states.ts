@@ -1,4 +1,6 @@
-import { Affine, Guard, Op } from '../../assembly/tape.ts';
+import { Affine } from '../../assembly/tape/dense.ts';
+import { Guard } from '../../assembly/tape/training.ts';
+import { Op } from '../../assembly/tape.ts';
 import type { Encoder } from '../compiler/encode.ts';
 import { UsageError } from '../errors.ts';
 import { lastOf, type Tensor } from '../ops/tensor.ts';

@@ -1,14 +1,14 @@
+import { Affine } from '../../assembly/tape/dense.ts';
 import {
-  Affine,
   Guard,
   NORM_CHUNK,
   NORM_ROWS,
   OPTIMIZE_SCRATCH,
-  Op,
   Optimize,
   Penalty,
   SquaredNorm,
-} from '../../assembly/tape.ts';
+} from '../../assembly/tape/training.ts';
+import { Op } from '../../assembly/tape.ts';
 import type { Encoder } from '../compiler/encode.ts';
 import type { Span } from '../ops/rule.ts';
 import { lastOf } from '../ops/tensor.ts';

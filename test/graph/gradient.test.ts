@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import { gradients } from '../../src/graph/gradient.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { arithmeticOps } from '../../src/ops/arithmetic.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Dropout, Program as Field, Op } from '../../assembly/tape.ts';
+import { Dropout } from '../../assembly/tape/dense.ts';
+import { Program as Field, Op } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { sum } from '../reference/numbers.ts';
 import { builds, firstDifference, Launch, Machine, SEED } from './machine.ts';

@@ -1,4 +1,5 @@
-import { type Activation, Op, Unary, UnaryGrad } from '../../assembly/tape.ts';
+import { type Activation, Unary, UnaryGrad } from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import { Launch, type Machine } from './machine.ts';
 
 /** What a product may do in its last pass, as instructions of their own. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Activation } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { activationVariants } from '../ops/activations.ts';
 import { matmul } from '../reference/matmul.ts';

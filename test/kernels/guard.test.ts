@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Affine, Program as Field, Guard, Op, Status } from '../../assembly/tape.ts';
+import { Affine } from '../../assembly/tape/dense.ts';
+import { Guard } from '../../assembly/tape/training.ts';
+import { Program as Field, Op, Status } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { make } from '../reference/numbers.ts';
 import { builds, engineOf, Launch, Machine } from './machine.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Fill } from '../../assembly/tape.ts';
+import { Fill } from '../../assembly/tape/dense.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { erf } from '../reference/activations.ts';
 import { make, type Numbers, sum } from '../reference/numbers.ts';

@@ -1,4 +1,4 @@
-import { OptimizerKind } from '../../assembly/tape.ts';
+import { OptimizerKind } from '../../assembly/tape/training.ts';
 import type { OptimizerSettings, OptimizerState } from '../reference/optimizer.ts';
 import { constant, exact, minus, over, plus, root, type Tracked, times } from '../reference/tracked.ts';
 

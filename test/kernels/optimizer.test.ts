@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Program as Field, OPTIMIZE_SCRATCH, Op, Optimize, OptimizerKind } from '../../assembly/tape.ts';
+import { OPTIMIZE_SCRATCH, Optimize, OptimizerKind } from '../../assembly/tape/training.ts';
+import { Program as Field, Op } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { type OptimizerSettings, type OptimizerState, optimize } from '../reference/optimizer.ts';

@@ -1,4 +1,5 @@
-import { type Activation, Gemm, GemmFlag, Op } from '../../assembly/tape.ts';
+import { type Activation, Gemm, GemmFlag } from '../../assembly/tape/dense.ts';
+import { Op } from '../../assembly/tape.ts';
 import { gemmScratchBytes } from '../../src/ops/matmul.ts';
 import { make } from '../reference/numbers.ts';
 import { Launch, type Machine } from './machine.ts';

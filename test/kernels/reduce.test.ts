@@ -1,13 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  Accumulate,
-  Program as Field,
-  NORM_CHUNK,
-  NORM_ROWS,
-  Op,
-  Penalty,
-  SquaredNorm,
-} from '../../assembly/tape.ts';
+import { Accumulate, NORM_CHUNK, NORM_ROWS, Penalty, SquaredNorm } from '../../assembly/tape/training.ts';
+import { Program as Field, Op } from '../../assembly/tape.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { generator, make, sum, uniform } from '../reference/numbers.ts';
 import { penalty, squaredNorm } from '../reference/optimizer.ts';

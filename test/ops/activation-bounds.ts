@@ -1,4 +1,4 @@
-import { Activation } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
 import { ulpOf } from '../math/functions.ts';
 import { activation, erf, sigmoid } from '../reference/activations.ts';
 

@@ -1,4 +1,4 @@
-import { Activation } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
 import { derivesFromInput } from '../../src/ops/activations.ts';
 import type { ActivationAttributes } from '../../src/ops/attributes.ts';
 import { BATCH } from '../../src/ops/tensor.ts';

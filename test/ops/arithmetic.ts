@@ -1,4 +1,4 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import type { OpAttributes } from '../../src/ops/attributes.ts';
 import { BATCH, type Shape } from '../../src/ops/tensor.ts';
 import { ulpOf } from '../math/functions.ts';

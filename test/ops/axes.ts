@@ -1,4 +1,4 @@
-import { ReduceKind } from '../../assembly/tape.ts';
+import { ReduceKind } from '../../assembly/tape/dense.ts';
 import type { OpAttributes } from '../../src/ops/attributes.ts';
 import { BATCH, type Shape } from '../../src/ops/tensor.ts';
 import { elementAt, placeOf, type Sizes, sizeOf, sources } from '../reference/broadcast.ts';

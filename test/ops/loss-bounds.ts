@@ -1,4 +1,4 @@
-import { LossForm } from '../../assembly/tape.ts';
+import { LossForm } from '../../assembly/tape/training.ts';
 import { ulpOf } from '../math/functions.ts';
 import { sigmoid, softplus } from '../reference/activations.ts';
 import { type BinaryForm, clipped, softmaxCrossEntropyGradient } from '../reference/losses.ts';

@@ -1,4 +1,5 @@
-import { Activation, LossForm } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
+import { LossForm } from '../../assembly/tape/training.ts';
 import { activationOps } from '../../src/ops/activations.ts';
 import type { LossAttributes, OpAttributes } from '../../src/ops/attributes.ts';
 import { lossOps } from '../../src/ops/losses.ts';

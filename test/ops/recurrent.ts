@@ -1,4 +1,5 @@
-import { Activation, Cell } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
+import { Cell } from '../../assembly/tape/sequence.ts';
 import type { RecurrenceAttributes, RecurrentExtra } from '../../src/ops/attributes.ts';
 import { CELLS, recurrentOps, savedStride } from '../../src/ops/recurrent.ts';
 import { BATCH, type Tensor } from '../../src/ops/tensor.ts';

@@ -1,4 +1,4 @@
-import { Activation } from '../../assembly/tape.ts';
+import { Activation } from '../../assembly/tape/dense.ts';
 import { make, type Numbers, sum } from './numbers.ts';
 
 const SELU_SCALE = 1.0507009873554805;

@@ -1,4 +1,4 @@
-import { BinaryKind } from '../../assembly/tape.ts';
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import { make, type Numbers } from './numbers.ts';
 
 /** Sizes of a tensor, the batch included. */

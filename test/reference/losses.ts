@@ -1,4 +1,4 @@
-import { LossForm } from '../../assembly/tape.ts';
+import { LossForm } from '../../assembly/tape/training.ts';
 import { logSumExp, sigmoid, softmax, softplus } from './activations.ts';
 import { make, type Numbers, sum } from './numbers.ts';
 

@@ -1,4 +1,4 @@
-import { NORM_CHUNK, OptimizerKind } from '../../assembly/tape.ts';
+import { NORM_CHUNK, OptimizerKind } from '../../assembly/tape/training.ts';
 import { make, type Numbers, sum } from './numbers.ts';
 
 export interface OptimizerSettings {

@@ -1,4 +1,4 @@
-import { Cell } from '../../assembly/tape.ts';
+import { Cell } from '../../assembly/tape/sequence.ts';
 import type { ActivationAttributes, RecurrenceAttributes, RecurrentExtra } from '../../src/ops/attributes.ts';
 import { activationBound, curvature, derivativeBound } from '../ops/activation-bounds.ts';
 import { activation, activationGradient, activationGradientFrom } from './activations.ts';

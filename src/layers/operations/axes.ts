@@ -1,4 +1,4 @@
-import { ReduceKind } from '../../../assembly/tape.ts';
+import { ReduceKind } from '../../../assembly/tape/dense.ts';
 import { flag, knownKeys } from '../../checks.ts';
 import { activationOps } from '../../ops/activations.ts';
 import { axesOps } from '../../ops/axes.ts';

@@ -1,4 +1,4 @@
-import { Activation, BinaryKind } from '../../../assembly/tape.ts';
+import { Activation, BinaryKind } from '../../../assembly/tape/dense.ts';
 import { activationOps } from '../../ops/activations.ts';
 import { arithmeticOps } from '../../ops/arithmetic.ts';
 import { elementwiseOps } from '../../ops/elementwise.ts';

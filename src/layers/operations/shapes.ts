@@ -1,4 +1,4 @@
-import { BinaryKind } from '../../../assembly/tape.ts';
+import { BinaryKind } from '../../../assembly/tape/dense.ts';
 import { knownKeys, show } from '../../checks.ts';
 import { arithmeticOps } from '../../ops/arithmetic.ts';
 import { rowShape } from '../../ops/broadcast.ts';
