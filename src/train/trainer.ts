@@ -49,7 +49,7 @@ export interface EpochEvent {
 export interface FitOptions {
   /** Times that all rows are seen. Default 1. */
   epochs?: number;
-  /** Rows of a step, at most all; the last step of an epoch takes what is left. Default 32. */
+  /** Rows of a step, at most all; the last step of an epoch takes what is left, which stateful layers refuse. Default 32. */
   batchSize?: number;
   /** Another order of the rows in each epoch, from the model's seed. Default true; of a model with stateful layers false. */
   shuffle?: boolean;

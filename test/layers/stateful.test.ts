@@ -305,6 +305,21 @@ describe('fit', () => {
     expect(await losses(both)).toBeCloseTo((want[1]! + want[2]!) / 2, 6);
   });
 
+  it('is evaluated with more rows than other models are at once', async () => {
+    const rows = 300;
+    const model = stacked('gru', PIECE, true);
+    const trainer = await Trainer.create(model, { loss: 'meanSquaredError' });
+    const parts = [1, 2].map((seed) => ({ x: sequences(rows, PIECE, seed), y: targets(rows, seed + 5) }));
+    const got: number[] = [];
+    for (const part of parts) got.push((await trainer.evaluate(part)).loss);
+    model.resetStates();
+    for (const [i, { x, y }] of parts.entries()) {
+      const { data } = model.predictSync(x);
+      const squares = data.reduce((sum, value, j) => sum + (value - y.data[j]!) ** 2, 0);
+      expect(got[i]).toBeCloseTo(squares / data.length, 5);
+    }
+  });
+
   it('goes through a model within a model that is checkpointed', async () => {
     const outer = (checkpoint: boolean): Model => {
       const x = input([PIECE, FEATURES]);
