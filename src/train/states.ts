@@ -45,7 +45,7 @@ export class StatesOfModel {
   /** Rows of a batch, of so many in all: what the states have, else all of them. @throws UsageError where they do not fit. */
   batchOf(rows: number, what: string): number {
     const batch = this.#rows ?? rows;
-    if (rows > batch) checkWhole(rows, batch, what);
+    if (rows > batch) checkWhole(rows, batch, what, 'call model.resetStates() first');
     this.expect(Math.min(rows, batch), what);
     return batch;
   }
@@ -63,11 +63,16 @@ function count(rows: number): string {
 }
 
 /** Every batch has the same rows where layers carry states from one to the next. */
-export function checkWhole(rows: number, batch: number, what: string): void {
+export function checkWhole(
+  rows: number,
+  batch: number,
+  what: string,
+  hint = 'choose another batchSize',
+): void {
   if (rows % batch === 0) return;
   throw new UsageError(
     `${what}: ${rows} rows are no whole number of batches of ${batch}, which stateful layers need, since each row goes on ` +
-      `where that of the batch before ended; leave ${count(rows % batch)} out, or choose another batchSize`,
+      `where that of the batch before ended; leave ${count(rows % batch)} out, or ${hint}`,
   );
 }
 

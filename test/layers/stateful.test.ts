@@ -385,7 +385,8 @@ describe('errors', () => {
     [
       'a smaller last batch',
       async () => (await trainerOf(model())).fit(data(5), { batchSize: 2 }),
-      'fit: x: 5 rows are no whole number of batches of 2, which stateful layers need',
+      'fit: x: 5 rows are no whole number of batches of 2, which stateful layers need, since each row goes on where that of ' +
+        'the batch before ended; leave 1 row out, or choose another batchSize',
     ],
     [
       'validation data of another batch size',
@@ -406,7 +407,7 @@ describe('errors', () => {
     [
       'rows that are no batches in evaluate',
       async () => (await trainerOf(await carrying(3))).evaluate(data(4)),
-      'evaluate: 4 rows are no whole number of batches of 3',
+      'leave 1 row out, or call model.resetStates() first',
     ],
     [
       'another batch size in predict',
