@@ -4,6 +4,7 @@ import { exp4, expBelow4, log4, madd, sum4 } from '../simd';
 import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
 import { ATTENTION_BLOCK, Attention } from '../tape/sequence';
 import { first, last } from '../threads';
+import { fetchRows } from './fetch';
 import { packColumns, packPanels, packRows, turnPanels, turnRows } from './pack';
 import {
   biased,
@@ -11,7 +12,6 @@ import {
   capacity,
   causal,
   dropPanel,
-  fetchRows,
   floats,
   keys,
   mask,
@@ -65,8 +65,8 @@ export function attention(p: usize): void {
     const kvHead = item - row * kvHeads;
     useRow(p, row);
     const offset = <usize>(row * capacity) * stride + floats(kvHead, size);
-    fetchRows(address(p, Attention.Key) + offset, stride, keys);
-    fetchRows(address(p, Attention.Value) + offset, stride, keys);
+    fetchRows(address(p, Attention.Key) + offset, stride, keys, floats(1, size));
+    fetchRows(address(p, Attention.Value) + offset, stride, keys, floats(1, size));
     packRows(address(p, Attention.Key) + offset, stride, keys, size, packedKeys);
     const values = address(p, Attention.Value) + offset;
     for (let k = 0; k < keys; k += ATTENTION_BLOCK) {
@@ -103,7 +103,7 @@ function forwardBlock(
   const scores = states + floats(padded, 2);
   const stride = address(p, Attention.QueryStride) << 2;
   const source = address(p, Attention.Query) + <usize>(row * queries + query) * stride + floats(head, size);
-  fetchRows(source, stride, count);
+  fetchRows(source, stride, count, floats(1, size));
   turnPanels(source, stride, count, size, packedQueries, panel);
   scaleAll(packedQueries, padded * size, float(p, Attention.Scale));
   memory.fill(outputs, 0, scores - outputs);
@@ -272,9 +272,9 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
   const offset = <usize>(row * queries) * line + floats(head, size);
   const source = address(p, Attention.Query) + queryOffset;
   const dy = address(p, Attention.Gradient) + offset;
-  fetchRows(source, stride, queries);
-  fetchRows(dy, line, queries);
-  fetchRows(address(p, Attention.Output) + offset, line, queries);
+  fetchRows(source, stride, queries, floats(1, size));
+  fetchRows(dy, line, queries, floats(1, size));
+  fetchRows(address(p, Attention.Output) + offset, line, queries, floats(1, size));
   packRows(source, stride, queries, size, queryRows);
   packColumns(source, stride, size, queries, queryColumns, (<usize>queries) << 4);
   scaleAll(queryRows, padded * size, scale);
@@ -294,8 +294,8 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
     const count = min<i32>(ATTENTION_BLOCK, keys - key);
     const from = keyOffset + <usize>key * keyStride;
     const panel = floats(GEMM_PANEL, size);
-    fetchRows(address(p, Attention.Key) + from, keyStride, count);
-    fetchRows(address(p, Attention.Value) + from, keyStride, count);
+    fetchRows(address(p, Attention.Key) + from, keyStride, count, floats(1, size));
+    fetchRows(address(p, Attention.Value) + from, keyStride, count, floats(1, size));
     turnPanels(address(p, Attention.Key) + from, keyStride, count, size, keyPanels, panel);
     turnPanels(address(p, Attention.Value) + from, keyStride, count, size, valuePanels, panel);
     packPanels(address(p, Attention.Key) + from, keyStride, size, count, keyRows, (<usize>count) << 5);

@@ -3,6 +3,7 @@ import { loadPart, storePart } from '../lanes';
 import { Reduce, ReduceKind } from '../tape/dense';
 import { Transpose } from '../tape/tensors';
 import { first, last } from '../threads';
+import { fetchRows } from './fetch';
 import { turn4x4 } from './pack';
 
 /** What an axis is folded with. NaN stays NaN. */
@@ -31,14 +32,29 @@ function foldRow(kind: i32, x: usize, count: i32): v128 {
   return fold(kind, s, v128.shuffle<f32>(s, s, 1, 0, 3, 2));
 }
 
-/** y [columns] = x [rows, columns] folded over the rows, in order; at most 16 columns. */
-function foldColumns(kind: i32, x: usize, stride: usize, rows: i32, y: usize, columns: i32, scale: v128): void {
+/** y [columns] = x [rows, columns] folded over the rows, in order, behind those that y has `begun` with; at most 16 columns. */
+function foldColumns(
+  kind: i32,
+  x: usize,
+  stride: usize,
+  rows: i32,
+  y: usize,
+  columns: i32,
+  scale: v128,
+  begun: bool,
+): void {
   const none = neutral(kind);
   if (kind == ReduceKind.Sum && columns == 16) {
     let s0 = none;
     let s1 = none,
       s2 = none,
       s3 = none;
+    if (begun) {
+      s0 = v128.load(y);
+      s1 = v128.load(y, 16);
+      s2 = v128.load(y, 32);
+      s3 = v128.load(y, 48);
+    }
     for (let r = rows; r > 0; r--, x += stride) {
       s0 = f32x4.add(s0, v128.load(x));
       s1 = f32x4.add(s1, v128.load(x, 16));
@@ -52,7 +68,7 @@ function foldColumns(kind: i32, x: usize, stride: usize, rows: i32, y: usize, co
     return;
   }
   for (; columns > 0; columns -= 4, x += 16, y += 16) {
-    let s = none;
+    let s = !begun ? none : columns >= 4 ? v128.load(y) : loadPart(y, columns, none);
     let from = x;
     for (let r = rows; r > 0; r--, from += stride) {
       s = fold(kind, s, columns >= 4 ? v128.load(from) : loadPart(from, columns, none));
@@ -63,6 +79,9 @@ function foldColumns(kind: i32, x: usize, stride: usize, rows: i32, y: usize, co
   }
 }
 
+/** Rows that are folded in one go: where they are long, a block of them stays in the cache. */
+const BLOCK_ROWS = 32;
+
 /** Threads share the results, 16 neighbours at a time: none shares a sum. */
 export function reduce(p: usize): void {
   const reduced = word(p, Reduce.Reduced);
@@ -70,16 +89,33 @@ export function reduce(p: usize): void {
   const kind = word(p, Reduce.Kind);
   const scale = f32x4.splat(float(p, Reduce.Scale));
   const blocks = (inner + 15) >>> 4;
-  const items = word(p, Reduce.Outer) * blocks;
-  const to = last(items, 1);
-  for (let item = first(items, 1); item < to; item++) {
+  const to = last(word(p, Reduce.Outer) * blocks, 1);
+  for (let item = first(word(p, Reduce.Outer) * blocks, 1); item < to; ) {
     const outer = item / blocks;
     const column = (item - outer * blocks) << 4;
+    const columns = min<i32>(inner - column, (to - item) << 4);
     const x = address(p, Reduce.Source) + (<usize>(outer * reduced * inner + column) << 2);
     const y = address(p, Reduce.Target) + (<usize>(outer * inner + column) << 2);
     if (inner == 1) v128.store_lane<f32>(y, f32x4.mul(foldRow(kind, x, reduced), scale), 0);
-    else foldColumns(kind, x, <usize>inner << 2, reduced, y, min<i32>(16, inner - column), scale);
+    else foldRows(kind, x, <usize>inner << 2, reduced, y, columns, scale);
+    item += (columns + 15) >>> 4;
   }
+}
+
+function foldRows(kind: i32, x: usize, stride: usize, rows: i32, y: usize, columns: i32, scale: v128): void {
+  let begun = false;
+  do {
+    const some = min<i32>(rows, BLOCK_ROWS);
+    const factor = some == rows ? scale : f32x4.splat(1);
+    fetchRows(x, stride, some, <usize>columns << 2);
+    for (let c = 0; c < columns; c += 16) {
+      const at = <usize>c << 2;
+      foldColumns(kind, x + at, stride, some, y + at, min<i32>(16, columns - c), factor, begun);
+    }
+    x += stride * BLOCK_ROWS;
+    rows -= BLOCK_ROWS;
+    begun = true;
+  } while (rows > 0);
 }
 
 /** Rows s [q] [p] become t [p] [q]; strides in bytes. */

@@ -17,6 +17,7 @@ import { loadUpTo, storeUpTo } from '../lanes';
 import { madd, nmadd } from '../simd';
 import { Normalize, NormalizeGrad, NormalizeMode, ScaleGrad } from '../tape/tensors';
 import { first, last, thread } from '../threads';
+import { fetchRows } from './fetch';
 
 /** Statistics of channels: each its own (a vector), or one for all. */
 // @ts-ignore: decorator
@@ -337,21 +338,37 @@ export function scaleGrad(p: usize): void {
   const to = last(channels, 4);
   const scratch = address(p, ScaleGrad.Scratch) + <usize>thread * address(p, ScaleGrad.ScratchBytes);
   for (let i: usize = 0; i < (<usize>(to - from + 3) >> 2) * SUMS; i += 16) v128.store(scratch + i, i64x2.splat(0));
-  for (let o = 0; o < outer; o++) {
+  // rows that have their own statistics are rows of one block all the same
+  const own = inner == 1 && groups == 1;
+  const images = own ? 1 : outer;
+  const places = own ? outer : inner;
+  for (let o = 0; o < images; o++) {
     const mean = address(p, ScaleGrad.Statistics) + ((<usize>(o * groups)) << 2);
-    for (let r = 0; r < inner; r += BLOCK_ROWS) {
-      const rows = min<i32>(BLOCK_ROWS, inner - r);
-      const start = <usize>(o * inner + r) * stride;
+    for (let r = 0; r < places; r += BLOCK_ROWS) {
+      const rows = min<i32>(BLOCK_ROWS, places - r);
+      const start = <usize>(o * places + r) * stride;
       const dy = address(p, ScaleGrad.Gradient) + start;
       const x = address(p, ScaleGrad.Source) + start;
+      const m = mean + (own ? (<usize>r) << 2 : 0);
       let sums = scratch;
+      if (own) {
+        const at = (<usize>from) << 2;
+        const bytes = (<usize>(to - from)) << 2;
+        fetchRows(dy + at, stride, rows, bytes);
+        fetchRows(x + at, stride, rows, bytes);
+      }
       for (let c = from; c < to; c += 4, sums += SUMS) {
         const count = min<i32>(4, to - c);
         const offset = (<usize>c) << 2;
-        const m = ofChannels(mean, c, count, groups, width);
-        const inverse = ofChannels(mean + plane, c, count, groups, width);
-        if (count == 4) addColumn(dy + offset, x + offset, rows, stride, m, inverse, sums);
-        else addPart(dy + offset, x + offset, rows, stride, count, m, inverse, sums);
+        if (own) {
+          if (count == 4) addRows(dy + offset, x + offset, rows, stride, 4, m, plane, sums);
+          else addRows(dy + offset, x + offset, rows, stride, count, m, plane, sums);
+          continue;
+        }
+        const means = ofChannels(m, c, count, groups, width);
+        const inverse = ofChannels(m + plane, c, count, groups, width);
+        if (count == 4) addColumn(dy + offset, x + offset, rows, stride, means, inverse, sums);
+        else addPart(dy + offset, x + offset, rows, stride, count, means, inverse, sums);
       }
     }
   }
@@ -409,6 +426,44 @@ function addPart(
     v128.store(sums, f64x2.add(v128.load(sums, 32), low(d)), 32);
     v128.store(sums, f64x2.add(v128.load(sums, 48), high(d)), 48);
   }
+}
+
+/** The same where each row has its statistics. */
+// @ts-ignore: decorator
+@inline
+function addRows(
+  dy: usize,
+  x: usize,
+  rows: i32,
+  stride: usize,
+  count: i32,
+  mean: usize,
+  plane: usize,
+  sums: usize,
+): void {
+  let s0 = v128.load(sums);
+  let s1 = v128.load(sums, 16);
+  let t0 = v128.load(sums, 32);
+  let t1 = v128.load(sums, 48);
+  do {
+    const d = loadUpTo(dy, count);
+    const centered = f32x4.sub(loadUpTo(x, count), v128.load32_splat(mean));
+    const h = f32x4.mul(centered, v128.load32_splat(mean + plane));
+    const d0 = low(d);
+    const d1 = high(d);
+    s0 = f64x2.add(s0, f64x2.mul(d0, low(h)));
+    s1 = f64x2.add(s1, f64x2.mul(d1, high(h)));
+    t0 = f64x2.add(t0, d0);
+    t1 = f64x2.add(t1, d1);
+    dy += stride;
+    x += stride;
+    mean += 4;
+    rows--;
+  } while (rows > 0);
+  v128.store(sums, s0);
+  v128.store(sums, s1, 16);
+  v128.store(sums, t0, 32);
+  v128.store(sums, t1, 48);
 }
 
 /** A statistic of the groups of channels c, c + 1, … */

@@ -122,21 +122,6 @@ function biased4(s: v128, distance: v128, slope4: v128, ahead: v128, hidden: v12
   return v128.bitselect(f32x4.splat(-Infinity), sum, unseen);
 }
 
-let fetched: i32 = 0;
-
-/**
- * Reads a word of each line of x [rows][size], its rows `stride` bytes apart: what comes from memory is on its way all at once,
- * where a kernel that computes on it would wait for line after line.
- */
-export function fetchRows(x: usize, stride: usize, rows: i32): void {
-  const line = floats(1, size);
-  let some = 0;
-  for (; rows > 0; rows--, x += stride) {
-    for (let i: usize = 0; i < line; i += 64) some |= load<i32>(x + i);
-  }
-  fetched = some;
-}
-
 /** x [count] *= factor, in whole vectors. */
 export function scaleAll(x: usize, count: i32, factor: f32): void {
   const by = f32x4.splat(factor);
