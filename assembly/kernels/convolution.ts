@@ -3,11 +3,10 @@ import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
 import { FILTER_ROWS, Patch } from '../tape/spatial';
 import { first, last, thread } from '../threads';
 import { block, epilogue } from './gemm';
-import { copy, zeros } from './lines';
+import { copy, parts, zeros } from './lines';
 import { minimal } from './minimal';
 import { packColumns, packPanels, turnPanels } from './pack';
 import { directTiles8 } from './tiles';
-
 
 /*
  * Convolutions as matrix products whose operand A is the patches of an image (implicit GEMM). The grid of positions is
@@ -29,12 +28,6 @@ let pixel: usize = 0, line: usize = 0, plane: usize = 0, image: usize = 0;
 let n0: i32 = 0, x0: i32 = 0, x1: i32 = 0, x2: i32 = 0;
 let images: i32 = 0, b0: i32 = 0, b1: i32 = 0, b2: i32 = 0;
 let base: usize = 0;
-
-// @ts-ignore: decorator
-@inline
-function parts(count: i32, size: i32): i32 {
-  return (count + size - 1) / size;
-}
 
 /** Positions of a dimension in its first phase, the longest. */
 // @ts-ignore: decorator

@@ -1,3 +1,4 @@
+/** Somewhere for what was read to go, so that the loads are not left out. */
 let fetched: i32 = 0;
 
 /**

@@ -11,3 +11,10 @@ export function zeros(d: usize, count: i32): usize {
   for (; count > 0; count--, d += 4) store<f32>(d, 0);
   return d;
 }
+
+/** Parts of `size` that `count` is cut into; the last may be smaller. */
+// @ts-ignore: decorator
+@inline
+export function parts(count: i32, size: i32): i32 {
+  return (count + size - 1) / size;
+}

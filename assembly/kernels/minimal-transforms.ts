@@ -2,7 +2,7 @@ import { address, word } from '../fields';
 import { GEMM_PANEL, Gemm, GemmFlag } from '../tape/dense';
 import { Patch } from '../tape/spatial';
 import { epilogue } from './gemm';
-import { copy, zeros } from './lines';
+import { copy, parts, zeros } from './lines';
 import { packPanels, turnPanels } from './pack';
 
 /*
@@ -23,12 +23,6 @@ import { packPanels, turnPanels } from './pack';
 // The grid in tiles, and the box: lines of tiles, counted through all images, and columns. Globals are each thread's own.
 let lines: i32 = 0, columns: i32 = 0;
 let line0: i32 = 0, line1: i32 = 0, column0: i32 = 0, column1: i32 = 0;
-
-// @ts-ignore: decorator
-@inline
-export function parts(count: i32, size: i32): i32 {
-  return (count + size - 1) / size;
-}
 
 /** How many boxes there are. */
 export function prepare(p: usize): i32 {

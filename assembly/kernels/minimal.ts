@@ -2,10 +2,10 @@ import { address, word } from '../fields';
 import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
 import { MINIMAL_GAP, Patch } from '../tape/spatial';
 import { first, last, thread } from '../threads';
+import { parts } from './lines';
 import {
   enterBox,
   finish,
-  parts,
   prepare,
   transformBox,
   transformFilter,
@@ -21,8 +21,9 @@ import { directTiles8, tiles8 } from './tiles';
  * gradient [channels, tiles] · [tiles, filters]. Every sum runs over the channels, or over the tiles, in order, whatever the
  * box and the thread.
  *
- * Compared with the convolution that reads patches (convolution.ts), Node 20 and 24, 32 x 32 images: 16 channels to 16
- * 1.3 and 1.5 times as fast, 64 to 64 1.8 and 2.2, 128 to 128 2.4; the filter's gradient 1.6, 1.9, 1.9 times.
+ * Compared with the convolution that reads patches (convolution.ts), in Node 20 and 24: 16 channels to 16 on 32 x 32 pixels
+ * 1.3 and 1.4 times as fast, 32 to 32 on 16 x 16 1.7 times, 128 to 128 on 16 x 16 2.0 and 1.9; the filter's gradients 1.8,
+ * 1.9 and 2.1 times (the layers' rows of `npm run profile`, with isMinimal and without).
  */
 
 export function minimal(p: usize): void {

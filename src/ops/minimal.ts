@@ -40,11 +40,11 @@ function boxOf({ grid, channels, columns }: Product, batch: number): Triple {
   return [1, Math.min(Math.floor(fit / width), batch * height), width];
 }
 
-/** How the grid is cut, in tiles. */
+/** How the grid is cut, in tiles; nothing of the source is copied before. */
 export function minimalBoxes(product: Product, batch: number): Boxes {
   const { step, offset } = product;
   const low = ([0, 1, 2] as const).map((d) => offset[d] + Math.min(0, 2 * step[d])) as unknown as Triple;
-  return { low, box: boxOf(product, batch), images: 1, inside: false, extent: low };
+  return { low, box: boxOf(product, batch), images: 1, inside: false, extent: [0, 0, 0] };
 }
 
 /** Bytes of a thread: what assembly/kernels/minimal.ts keeps there. */

@@ -257,9 +257,13 @@ export class Session {
   }
 
   #buildTraining(form: string, forms: readonly TargetForm[], batch: number): Training {
+    const traced = this.#trace(forms, batch, true);
+    return unlessItFails(traced.states, () => ({ form, ...this.#trainingFrom(traced, batch) }));
+  }
+
+  #trainingFrom(traced: Traced, batch: number): Omit<Training, 'form'> {
     const { engine, optimizer } = this;
     const { list } = this.model.layout;
-    const traced = this.#trace(forms, batch, true);
     const { graph, parameters, updates, losses, sinks, fixed, roots, states } = traced;
     const wanted = parameters.flatMap((_, i) => (this.#trainable[i] ? [i] : []));
     const found = gradients(
@@ -303,11 +307,10 @@ export class Session {
         update.encode(encoder, this.#ranges, memory);
         states.encodeMoves(encoder);
       });
-      return { form, program, update, memory, states };
+      return { program, update, memory, states };
     } catch (error) {
       // no memory for all of it: a smaller batch may fit
       engine.arena.free(memory);
-      states.dispose();
       throw error;
     }
   }
@@ -318,10 +321,12 @@ export class Session {
     const { list } = model.layout;
     // for its penalties alone
     const update = new Update(list, optimizer, this.#trainable, [], new Map(), batch, engine.threads);
-    const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
-      this.#encodeSums(encoder, sinks, update);
-      states.encodeMoves(encoder);
-    });
+    const program = unlessItFails(states, () =>
+      this.#program({ graph, roots, fixed, batch }, (encoder) => {
+        this.#encodeSums(encoder, sinks, update);
+        states.encodeMoves(encoder);
+      }),
+    );
     return { program, batchSize: batch, states };
   }
 
@@ -368,6 +373,16 @@ export class Session {
 function dispose({ program, states }: Training | Evaluation): void {
   program.dispose();
   states.dispose();
+}
+
+/** What `build` makes; where it fails, the states' memory is given back. */
+function unlessItFails<T>(states: StatesOfProgram, build: () => T): T {
+  try {
+    return build();
+  } catch (error) {
+    states.dispose();
+    throw error;
+  }
 }
 
 function untrained(): UsageError {

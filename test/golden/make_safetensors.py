@@ -1,7 +1,7 @@
 """Writes safetensors-reference.json, next to this script, with the official implementation.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install safetensors==0.8.0 numpy==2.4.6
-    /tmp/venv/bin/python test/golden/make_safetensors.py
+    python3 -m venv venv && venv/bin/pip install safetensors==0.8.0 numpy==2.4.6
+    venv/bin/python test/golden/make_safetensors.py
 
 "file" is a whole safetensors file in base64; "float32" the bytes a reader must get, in hex, as
 NumPy converts them (BF16, which NumPy has not, by its definition: the upper half of a float32).

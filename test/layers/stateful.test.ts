@@ -11,9 +11,11 @@ import {
   masking,
   model as modelOf,
   NonFiniteError,
+  ops,
   sequential,
   sgd,
   simpleRnn,
+  type Tensor,
   Trainer,
 } from '../../src/index.ts';
 import { each } from '../errors/support.ts';
@@ -355,6 +357,18 @@ describe('fit', () => {
     await trainer.fit({ x: one(2), y: [0] }, { batchSize: 1 });
     await expect(trainer.fit({ x: one(3e38), y: [-3e38] }, { batchSize: 1 })).rejects.toThrow(NonFiniteError);
     expect(model.predictSync(one(1)).data).toEqual(Float32Array.of(3));
+  });
+
+  it('gives back the memory of its states where no program comes of it', async () => {
+    const model = sequential({ inputShape: [PIECE, FEATURES] }, [lstm(UNITS, { stateful: true }), dense(1)]);
+    // a comparison has no gradient
+    const hits = (target: Tensor, output: Tensor): Tensor => ops.greater(output, target);
+    const trainer = await Trainer.create(model, { loss: hits });
+    const { arena } = trainer.session.engine;
+    const before = arena.used;
+    const data = { x: sequences(4, PIECE), y: { data: new Float32Array(4), shape: [4, 1] } };
+    await expect(trainer.fit(data, { batchSize: 2 })).rejects.toThrow('depends on none of the weights');
+    expect(arena.used).toBe(before);
   });
 
   it('survives a file, which does not have the states', async () => {
