@@ -13,6 +13,9 @@
  * in tape/.
  */
 
+/** A word of the memory, below all data: not 0 where tiles are 16 columns wide (kernels/wide.ts). */
+export const WIDE = 16;
+
 /** What an instruction does. The upper two bits of an opcode are its family (FamilyIndex). */
 export const enum Op {
   End = 0,

@@ -1,6 +1,6 @@
 import { address, float, word } from '../fields';
 import { storePart } from '../lanes';
-import { exp4, expBelow4, log4, madd, sum4 } from '../simd';
+import { expBelow4, log4, madd, sum4 } from '../simd';
 import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
 import { ATTENTION_BLOCK, Attention } from '../tape/sequence';
 import { first, last } from '../threads';
@@ -170,8 +170,8 @@ function softmaxPanel(s: usize, key: i32, count: i32, position: i32, state: usiz
   v128.store(state, m0);
   v128.store(state, m1, 16);
   if (key > 0 && v128.any_true(v128.or(f32x4.ne(m0, before0), f32x4.ne(m1, before1)))) {
-    const c0 = exp4(f32x4.sub(before0, m0));
-    const c1 = exp4(f32x4.sub(before1, m1));
+    const c0 = expBelow4(f32x4.sub(before0, m0));
+    const c1 = expBelow4(f32x4.sub(before1, m1));
     l0 = f32x4.mul(l0, c0);
     l1 = f32x4.mul(l1, c1);
     end = y + floats(up(size, GEMM_ROWS), GEMM_PANEL);

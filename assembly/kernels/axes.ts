@@ -32,6 +32,8 @@ function foldRow(kind: i32, x: usize, count: i32): v128 {
   return fold(kind, s, v128.shuffle<f32>(s, s, 1, 0, 3, 2));
 }
 
+const ONE = memory.data<f32>([1]);
+
 /** y [columns] = x [rows, columns] folded over the rows, in order, behind those that y has `begun` with; at most 16 columns. */
 function foldColumns(
   kind: i32,
@@ -40,15 +42,14 @@ function foldColumns(
   rows: i32,
   y: usize,
   columns: i32,
-  scale: v128,
+  factor: usize,
   begun: bool,
 ): void {
   const none = neutral(kind);
+  const scale = v128.load32_splat(factor);
   if (kind == ReduceKind.Sum && columns == 16) {
-    let s0 = none;
-    let s1 = none,
-      s2 = none,
-      s3 = none;
+    let s0 = f32x4.splat(0);
+    let s1 = s0, s2 = s0, s3 = s0;
     if (begun) {
       s0 = v128.load(y);
       s1 = v128.load(y, 16);
@@ -87,7 +88,7 @@ export function reduce(p: usize): void {
   const reduced = word(p, Reduce.Reduced);
   const inner = word(p, Reduce.Inner);
   const kind = word(p, Reduce.Kind);
-  const scale = f32x4.splat(float(p, Reduce.Scale));
+  const scale = p + (<usize>Reduce.Scale << 2);
   const blocks = (inner + 15) >>> 4;
   const to = last(word(p, Reduce.Outer) * blocks, 1);
   for (let item = first(word(p, Reduce.Outer) * blocks, 1); item < to; ) {
@@ -96,17 +97,17 @@ export function reduce(p: usize): void {
     const columns = min<i32>(inner - column, (to - item) << 4);
     const x = address(p, Reduce.Source) + (<usize>(outer * reduced * inner + column) << 2);
     const y = address(p, Reduce.Target) + (<usize>(outer * inner + column) << 2);
-    if (inner == 1) v128.store_lane<f32>(y, f32x4.mul(foldRow(kind, x, reduced), scale), 0);
+    if (inner == 1) v128.store_lane<f32>(y, f32x4.mul(foldRow(kind, x, reduced), v128.load32_splat(scale)), 0);
     else foldRows(kind, x, <usize>inner << 2, reduced, y, columns, scale);
     item += (columns + 15) >>> 4;
   }
 }
 
-function foldRows(kind: i32, x: usize, stride: usize, rows: i32, y: usize, columns: i32, scale: v128): void {
+function foldRows(kind: i32, x: usize, stride: usize, rows: i32, y: usize, columns: i32, scale: usize): void {
   let begun = false;
   do {
     const some = min<i32>(rows, BLOCK_ROWS);
-    const factor = some == rows ? scale : f32x4.splat(1);
+    const factor = some == rows ? scale : ONE;
     fetchRows(x, stride, some, <usize>columns << 2);
     for (let c = 0; c < columns; c += 16) {
       const at = <usize>c << 2;

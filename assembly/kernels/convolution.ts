@@ -7,6 +7,7 @@ import { copy, parts, zeros } from './lines';
 import { minimal } from './minimal';
 import { packColumns, packPanels, turnPanels } from './pack';
 import { directTiles8 } from './tiles';
+import { directTiles } from './wide';
 
 /*
  * Convolutions as matrix products whose operand A is the patches of an image (implicit GEMM). The grid of positions is
@@ -309,15 +310,16 @@ function product(phase: usize, rows: usize, edgeRows: usize, edge: usize, count:
   const panel = <usize>load<u32>(phase, Phase.Panel << 2);
   const groups = parts(count, GEMM_ROWS);
   let b = <usize>load<u32>(phase, Phase.B << 2);
+  if (runCount > 0) {
+    const panels = N / GEMM_PANEL;
+    directTiles(rows, base, c, groups, runs, runCount, length, b, panel, panels);
+    N -= panels * GEMM_PANEL;
+    b += <usize>panels * panel;
+    c += <usize>panels << 5;
+  }
   for (; N > 0; N -= GEMM_PANEL, b += panel, c += GEMM_PANEL * 4) {
     const columns = min<i32>(N, GEMM_PANEL);
-    if (runCount > 0) {
-      if (columns == GEMM_PANEL) {
-        directTiles8(rows, base, c, groups, runs, runCount, length, b);
-        continue;
-      }
-      directTiles8(edgeRows, base, edge, groups, runs, runCount, length, b);
-    }
+    if (runCount > 0) directTiles8(edgeRows, base, edge, groups, runs, runCount, length, b);
     // a phase without taps has the bias alone
     for (let r = 0; r < count; r++) {
       copy(runCount > 0 ? edge + (<usize>r << 5) : b, c + <usize>load<u32>(rows + (<usize>r << 3), 4), columns);

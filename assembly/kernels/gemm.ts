@@ -4,6 +4,7 @@ import { first, last, thread, threads } from '../threads';
 import { activateRow, deriveRow } from './activation';
 import { packColumns, packPanels, packRows, turnPanels } from './pack';
 import { tiles4, tiles8 } from './tiles';
+import { tiles, wide } from './wide';
 
 /*
  * C [M, N] = A [M, K] · B [K, N], single precision; A may be stored [K, M], B [N, K].
@@ -130,14 +131,19 @@ export function block(
   const rest = a + ((<usize>(whole * k)) << 2);
   const below = <usize>whole * stride;
   const startBelow = <usize>whole * startStride;
-  for (; columns >= GEMM_PANEL; columns -= GEMM_PANEL) {
-    if (whole) tiles8(a, b, c, stride, whole / GEMM_ROWS, k, start, startStride);
-    if (rows > whole) {
-      edgeTiles(rest, b, c + below, stride, rows - whole, GEMM_PANEL, k, start + startBelow, startStride, edge);
+  const most = wide() ? 2 : 1;
+  while (columns >= GEMM_PANEL) {
+    const panels = min<i32>(most, columns / GEMM_PANEL);
+    if (whole) tiles(a, b, c, GEMM_PANEL * 4, stride, whole / GEMM_ROWS, k, start, startStride, panels);
+    for (let i = panels; i > 0; i--) {
+      if (rows > whole) {
+        edgeTiles(rest, b, c + below, stride, rows - whole, GEMM_PANEL, k, start + startBelow, startStride, edge);
+      }
+      b += (<usize>k) << 5;
+      c += GEMM_PANEL * 4;
+      start += step;
+      columns -= GEMM_PANEL;
     }
-    b += (<usize>k) << 5;
-    c += GEMM_PANEL * 4;
-    start += step;
   }
   if (columns > 0) edgeTiles(a, b, c, stride, rows, columns, k, start, startStride, edge);
 }

@@ -13,7 +13,7 @@ import {
   transformOutput,
   transformSums,
 } from './minimal-transforms';
-import { directTiles8, tiles8 } from './tiles';
+import { directTiles, tiles } from './wide';
 
 /*
  * Convolutions of 3 x 3 taps without strides by minimal filtering (minimal-transforms.ts), their images' gradients too.
@@ -60,11 +60,7 @@ export function minimal(p: usize): void {
     const groups = parts(enterBox(p, index), GEMM_ROWS);
     transformBox(p, 0, K, patch, v, vStep, (<usize>K) << 2, 16);
     for (let i: usize = 0; i < 16; i++) {
-      let b = u + uStep * i;
-      let c = m + mStep * i;
-      for (let j = N; j > 0; j -= GEMM_PANEL, b += panel, c += 32) {
-        directTiles8(rows, v + vStep * i, c, groups, run, 1, K, b);
-      }
+      directTiles(rows, v + vStep * i, m + mStep * i, groups, run, 1, K, u + uStep * i, panel, N / GEMM_PANEL);
     }
     transformOutput(p, m, mStep, (<usize>N) << 2);
     finish(p);
@@ -91,15 +87,13 @@ function filterGradient(p: usize): void {
   const wStep = ((<usize>(most * N)) << 2) + MINIMAL_GAP;
   const stride = (<usize>N) << 2;
   for (let index = 0; index < boxes; index++) {
-    const tiles = enterBox(p, index);
-    transformBox(p, from, count, patch, v, vStep, 16, (<usize>tiles) << 4);
-    transformGradient(p, tiles, w, wStep);
+    const places = enterBox(p, index);
+    transformBox(p, from, count, patch, v, vStep, 16, (<usize>places) << 4);
+    transformGradient(p, places, w, wStep);
     for (let i: usize = 0; i < 16; i++) {
-      let b = w + wStep * i;
-      let c = u + uStep * i;
-      for (let j = N; j > 0; j -= GEMM_PANEL, b += (<usize>tiles) << 5, c += 32) {
-        tiles8(v + vStep * i, b, c, stride, count / GEMM_ROWS, tiles, index ? c : 0, stride);
-      }
+      const c = u + uStep * i;
+      const start = index ? c : 0;
+      tiles(v + vStep * i, w + wStep * i, c, 32, stride, count / GEMM_ROWS, places, start, stride, N / GEMM_PANEL);
     }
   }
   transformSums(p, from, count, u, uStep, stride);

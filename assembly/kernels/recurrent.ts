@@ -19,7 +19,7 @@ import {
   useActivations,
 } from './cells';
 import { packPanels, packRows, turnPanels } from './pack';
-import { tiles8 } from './tiles';
+import { tiles } from './wide';
 
 /*
  * A recurrent layer through all time in one instruction. Threads share the rows, which do not meet: no barrier stands
@@ -70,12 +70,8 @@ function product(
 ): void {
   packRows(a, aStride, rows, k, packed);
   const groups = up(rows, GEMM_ROWS) / GEMM_ROWS;
-  const panel = <usize>k << 5;
-  let next: usize = 0;
-  if (start) next = GEMM_PANEL * 4;
-  for (; columns > 0; columns -= GEMM_PANEL, kernel += panel, c += GEMM_PANEL * 4, start += next) {
-    tiles8(packed, kernel, c, cStride, groups, k, start, startStride);
-  }
+  const panels = up(columns, GEMM_PANEL) / GEMM_PANEL;
+  tiles(packed, kernel, c, GEMM_PANEL * 4, cStride, groups, k, start, startStride, panels);
 }
 
 /** What all calls of an instruction share. */

@@ -1,8 +1,8 @@
 import { instantiateSync } from '@assemblyscript/loader';
-import { FamilyIndex } from '../../assembly/tape.ts';
+import { FamilyIndex, WIDE } from '../../assembly/tape.ts';
 import { Arena } from './arena.ts';
 import { core, type Family } from './families.ts';
-import { type Build, bestBuild, compile, compiled } from './module.ts';
+import { type Build, bestBuild, compile, compiled, joinsVectors } from './module.ts';
 import type { Pool } from './pool.ts';
 
 /** What the numeric core exports (assembly/index.ts). */
@@ -60,6 +60,15 @@ export class Engine {
   /** The last of the starts asked for: they run one after the other. */
   #starting: Promise<void> = Promise.resolve();
 
+  /** Whether the tiles of matrix products are 16 columns wide instead of 8 (assembly/kernels/wide.ts): the same bits. */
+  get wide(): boolean {
+    return this.arena.i32(WIDE, 1)[0] !== 0;
+  }
+
+  set wide(wide: boolean) {
+    this.arena.i32(WIDE, 1)[0] = Number(wide);
+  }
+
   /** On one thread, at once; `start` brings the others. */
   constructor(
     readonly build: Build,
@@ -67,6 +76,7 @@ export class Engine {
   ) {
     this.threads = threads;
     this.arena = new Arena(threads > 1);
+    this.wide = joinsVectors();
     this.core = this.#instance<Core>(core).exports;
     this.core.bind(0, 1, 0);
   }

@@ -16,6 +16,16 @@ export function bestBuild(reproducible: boolean): Build {
   return !reproducible && WebAssembly.validate(RELAXED_PROBE) ? 'relaxed' : 'simd';
 }
 
+/**
+ * Whether Node was started with the flag by which V8 joins neighbouring vectors of 128 bits to one of 256
+ * (`node --experimental-wasm-revectorize`; Node 24 and later on x64). No other engine tells.
+ */
+export function joinsVectors(): boolean {
+  const { process } = globalThis as { process?: { execArgv?: readonly string[] } };
+  const flag = /^--(experimental[-_])?wasm[-_]revectorize$/;
+  return process?.execArgv?.some((option) => flag.test(option)) ?? false;
+}
+
 const modules = new Map<string, WebAssembly.Module>();
 
 /** The compiled module for shared or plain memory; compiled once. */
