@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { OptionsError } from './options.ts';
 import { cacheFolder, peersFolder } from './paths.ts';
 import type { Subject } from './subjects.ts';
 
@@ -62,8 +63,40 @@ function findPython(module: string): string | undefined {
   );
 }
 
-/** Runs the same command in another Node, installed from the npm package `node`. */
-export function inNode(version: string, args: readonly string[]): number {
+/** V8 joins neighbouring vectors of 128 bits to one of 256. In Node 24 and later, where the processor has AVX2. */
+const REVECTORIZE = '--experimental-wasm-revectorize';
+
+export function isRevectorized(): boolean {
+  return process.execArgv.includes(REVECTORIZE);
+}
+
+/**
+ * Runs the same command again in the Node, and with the flag of V8, that the options ask for; undefined when this
+ * process is what they ask for.
+ */
+export function elsewhere(
+  { node, revectorize }: { node?: string | undefined; revectorize?: boolean | undefined },
+  args: readonly string[],
+): number | undefined {
+  const other = node !== undefined && !process.versions.node.startsWith(`${node}.`) ? node : undefined;
+  if (other === undefined && (!revectorize || isRevectorized())) return undefined;
+  if (revectorize && Number((node ?? process.versions.node).split('.')[0]) < 24) {
+    throw new OptionsError(
+      `--revectorize needs Node 24 or later, got ${node ?? process.versions.node}; see --node`,
+    );
+  }
+  const flags = revectorize ? [REVECTORIZE] : [];
+  return other === undefined
+    ? again(process.execPath, [...flags, ...args])
+    : inNode(other, [...flags, ...args]);
+}
+
+function again(binary: string, args: readonly string[]): number {
+  return spawnSync(binary, args, { stdio: 'inherit' }).status ?? 1;
+}
+
+/** In another Node, installed from the npm package `node`. */
+function inNode(version: string, args: readonly string[]): number {
   const folder = join(cacheFolder, `node-${version}`);
   const binary = join(
     folder,
@@ -81,5 +114,5 @@ export function inNode(version: string, args: readonly string[]): number {
       return 1;
     }
   }
-  return spawnSync(binary, args, { stdio: 'inherit' }).status ?? 1;
+  return again(binary, args);
 }

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { floorTable } from './floors.ts';
-import { availability, inNode } from './install.ts';
+import { availability, elsewhere, isRevectorized } from './install.ts';
 import { probeLimit } from './limit.ts';
 import { median } from './measure.ts';
 import { type Options, readOptions, run } from './options.ts';
@@ -50,11 +50,12 @@ async function runAll(options: Options): Promise<Report> {
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
     v8: process.versions.v8,
+    revectorized: isRevectorized(),
   };
   let limitGflops = probeLimit();
   console.log(
     `${machine.cpu}, ${machine.platform}, Node ${machine.node}; one thread; ` +
-      `limit of SIMD128 multiply-adds ${limitGflops.toFixed(1)} GFLOP/s\n`,
+      `limit of ${machine.revectorized ? 'multiply-adds joined to 256 bits' : 'SIMD128 multiply-adds'} ${limitGflops.toFixed(1)} GFLOP/s\n`,
   );
   const present = availability(options.subjects);
   const results: Result[] = [];
@@ -85,13 +86,13 @@ function status(text: string): void {
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options === 'shown') return 0;
-  if (options.node !== undefined && !process.versions.node.startsWith(`${options.node}.`)) {
-    return inNode(options.node, process.argv.slice(1));
-  }
+  const code = elsewhere(options, process.argv.slice(1));
+  if (code !== undefined) return code;
   const report = await runAll(options);
   const floors = floorTable(report, options.full);
   if (floors) console.log(floors);
-  const file = resolve(options.json ?? join(root, 'bench', 'results', `node-${process.versions.node}.json`));
+  const name = `node-${process.versions.node}${report.machine.revectorized ? '-256' : ''}.json`;
+  const file = resolve(options.json ?? join(root, 'bench', 'results', name));
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
   console.log(`\nwritten to ${relative('.', file)}`);

@@ -12,6 +12,8 @@ export interface Options {
   json: string | undefined;
   /** Major version of Node to run in. */
   node: string | undefined;
+  /** With vectors of 256 bits. */
+  revectorize: boolean;
   timeMs: number;
 }
 
@@ -20,6 +22,7 @@ const usage = `npm run bench -- [options]
   --subject x,y    only these subjects
   --json FILE      where the results go (default bench/results/node-<version>.json)
   --node 24        runs in that version of Node, which is installed when it is not there
+  --revectorize    starts Node (24 or later) with the flag by which V8 joins vectors to 256 bits
   --time MS        how long samples are taken for each case and subject (default 600)
   --list           shows the cases and subjects there are`;
 
@@ -43,6 +46,7 @@ export function readOptions(args: string[]): Options | 'shown' {
     subject?: string;
     json?: string;
     node?: string;
+    revectorize?: boolean;
     time?: string;
     list?: boolean;
     help?: boolean;
@@ -55,6 +59,7 @@ export function readOptions(args: string[]): Options | 'shown' {
         subject: { type: 'string' },
         json: { type: 'string' },
         node: { type: 'string' },
+        revectorize: { type: 'boolean' },
         time: { type: 'string' },
         list: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -78,6 +83,7 @@ export function readOptions(args: string[]): Options | 'shown' {
     full: values.case === undefined && values.subject === undefined,
     json: values.json,
     node: values.node,
+    revectorize: values.revectorize ?? false,
     timeMs,
   };
 }

@@ -4,13 +4,14 @@ import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { profileStep, profileTable } from './breakdown.ts';
 import { cases } from './cases.ts';
-import { inNode } from './install.ts';
+import { elsewhere } from './install.ts';
 import { OptionsError, run, select } from './options.ts';
 import type { StepCase } from './protocol.ts';
 
 const usage = `npm run profile -- CASE [options]
   --json FILE   all rows and totals go there too
   --node 24     runs in that version of Node, which is installed when it is not there
+  --revectorize starts Node (24 or later) with the flag by which V8 joins vectors to 256 bits
   --time MS     how long steps are taken apart (default 2000)`;
 
 async function main(): Promise<number> {
@@ -22,9 +23,8 @@ async function main(): Promise<number> {
   const [spec] = select(known, positionals[0], 'step case') as [StepCase];
   const timeMs = Number(values.time ?? 2000);
   if (!(timeMs > 0)) throw new OptionsError(`--time takes milliseconds, got '${values.time}'`);
-  if (values.node !== undefined && !process.versions.node.startsWith(`${values.node}.`)) {
-    return inNode(values.node, process.argv.slice(1));
-  }
+  const code = elsewhere(values, process.argv.slice(1));
+  if (code !== undefined) return code;
   const profile = await profileStep(spec, timeMs);
   console.log(profileTable(spec, profile));
   if (values.json !== undefined) {
@@ -39,7 +39,12 @@ function readArguments() {
   try {
     return parseArgs({
       allowPositionals: true,
-      options: { json: { type: 'string' }, node: { type: 'string' }, time: { type: 'string' } },
+      options: {
+        json: { type: 'string' },
+        node: { type: 'string' },
+        revectorize: { type: 'boolean' },
+        time: { type: 'string' },
+      },
     });
   } catch (error) {
     throw new OptionsError(`${(error as Error).message}\n\n${usage}`);

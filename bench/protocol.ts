@@ -195,7 +195,15 @@ export interface Result extends Measured {
 }
 
 export interface Report {
-  machine: { cpu: string; cores: number; platform: string; node: string; v8: string };
+  machine: {
+    cpu: string;
+    cores: number;
+    platform: string;
+    node: string;
+    v8: string;
+    /** V8 joined vectors to 256 bits, `limitGflops` is theirs. */
+    revectorized: boolean;
+  };
   /** The best of all probes. */
   limitGflops: number;
   results: Result[];

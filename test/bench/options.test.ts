@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { elsewhere } from '../../bench/install.ts';
 import { OptionsError, readOptions, select } from '../../bench/options.ts';
 
 const list = ['mnist-mlp', 'gemm-nn-32', 'gemm-nn-333', 'gemm-nt-32', 'copy'].map((name) => ({ name }));
@@ -30,12 +31,15 @@ describe('choosing cases', () => {
 describe('options', () => {
   it('are all cases and subjects by default', () => {
     const options = readOptions([]);
-    expect(options).toMatchObject({ full: true, node: undefined, json: undefined, timeMs: 600 });
+    const defaults = { full: true, node: undefined, revectorize: false, json: undefined, timeMs: 600 };
+    expect(options).toMatchObject(defaults);
   });
 
   it('are refused when unknown or out of range', () => {
     expect(() => readOptions(['--cases', 'copy'])).toThrow(OptionsError);
     expect(() => readOptions(['--time', 'soon'])).toThrow("--time takes milliseconds, got 'soon'");
+    const old = { node: '20', revectorize: true };
+    expect(() => elsewhere(old, [])).toThrow('--revectorize needs Node 24 or later, got 20; see --node');
     expect(() => readOptions(['--node', 'lts'])).toThrow("--node takes a version such as 24, got 'lts'");
   });
 });
