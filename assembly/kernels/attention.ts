@@ -27,7 +27,7 @@ import {
   useInstruction,
   useRow,
 } from './scores';
-import { tiles8 } from './tiles';
+import { tiles, wide } from './wide';
 
 /*
  * y = softmax(scale · q · kᵀ + bias) · v for each batch row and head, by blocks of queries and keys with the running
@@ -35,7 +35,7 @@ import { tiles8 } from './tiles';
  * A thread takes (row, key/value head) pairs as a whole: no sum is split, and the query heads of a group add up their
  * dk and dv in one order.
  *
- * All products run in the tiles of 4 x 8 (tiles.ts). The scores lie in panels of 8, so that they are an operand of the
+ * All products run in tiles of 4 x 8, or two of them at once (tiles.ts, wide.ts). The scores lie in panels of 8, so that they are an operand of the
  * next product as they come out, and maxima and sums never cross lanes:
  *
  *   forward    s [keys][8 queries] = k · qᵀ      yᵀ [size][8 queries] += vᵀ · p
@@ -82,6 +82,16 @@ export function attention(p: usize): void {
   }
 }
 
+/** Bytes of a panel of scores. */
+const SCORES: usize = ATTENTION_BLOCK * GEMM_PANEL * 4;
+
+/** How many panels from column i of `count` on are worked on at once. */
+// @ts-ignore: decorator
+@inline
+function panelsAt(i: i32, count: i32): i32 {
+  return wide() && i + GEMM_PANEL < count ? 2 : 1;
+}
+
 /** Some queries of a head. */
 function forwardBlock(
   p: usize,
@@ -115,16 +125,33 @@ function forwardBlock(
   for (let key = 0; key < keys; key += ATTENTION_BLOCK) {
     const whole = min<i32>(ATTENTION_BLOCK, keys - key);
     const values = packedValues + floats(key, rows);
-    for (let i = 0; i < count; i += GEMM_PANEL) {
-      const end = query + min<i32>(count, i + GEMM_PANEL) + shift;
-      const seen = causal ? min<i32>(whole, end - key) : whole;
-      if (seen <= 0) continue;
+    for (let i = 0, panels = 1; i < count; i += panels * GEMM_PANEL) {
+      panels = panelsAt(i, count);
+      // of two panels the second sees no fewer keys
+      const end = query + min<i32>(count, i + panels * GEMM_PANEL) + shift;
+      const most = causal ? min<i32>(whole, end - key) : whole;
+      if (most <= 0) continue;
       const b = packedQueries + <usize>(i / GEMM_PANEL) * panel;
-      const y = outputs + <usize>(i / GEMM_PANEL) * outputPanel;
-      tiles8(packedKeys + floats(key, size), b, scores, GEMM_PANEL * 4, up(seen, GEMM_ROWS) / GEMM_ROWS, size, 0, 0);
-      softmaxPanel(scores, key, seen, query + i + shift, states + floats(i, 2), y);
-      if (rate > 0) dropPanel(scores, seen, (query + i) * capacity + key, capacity, 1);
-      tilesOf(values, (<usize>whole) << 4, scores, y, GEMM_PANEL * 4, rows / GEMM_ROWS, seen);
+      let y = outputs + <usize>(i / GEMM_PANEL) * outputPanel;
+      const groups = up(most, GEMM_ROWS) / GEMM_ROWS;
+      tiles(packedKeys + floats(key, size), b, panel, scores, SCORES, GEMM_PANEL * 4, groups, size, 0, 0, panels);
+      let fewest = most;
+      for (let j = 0; j < panels; j++) {
+        const position = i + j * GEMM_PANEL;
+        const s = scores + <usize>j * SCORES;
+        const seen = j == panels - 1 ? most : causal ? min<i32>(whole, query + position + GEMM_PANEL + shift - key) : whole;
+        fewest = min<i32>(fewest, seen);
+        if (seen <= 0) continue;
+        softmaxPanel(s, key, seen, query + position + shift, states + floats(position, 2), y + <usize>j * outputPanel);
+        if (rate > 0) dropPanel(s, seen, (query + position) * capacity + key, capacity, 1);
+      }
+      const aStep = (<usize>whole) << 4;
+      tilesOf(values, aStep, scores, SCORES, y, outputPanel, rows / GEMM_ROWS, fewest, panels);
+      // the rest of the last panel
+      fewest = max<i32>(0, fewest);
+      const s = scores + <usize>(panels - 1) * SCORES + floats(fewest, GEMM_PANEL);
+      y += <usize>(panels - 1) * outputPanel;
+      tilesOf(values + floats(fewest, GEMM_ROWS), aStep, s, 0, y, 0, rows / GEMM_ROWS, most - fewest, 1);
     }
   }
 
@@ -305,42 +332,57 @@ function backwardHead(p: usize, row: i32, head: i32, keyGrads: usize, valueGrads
       const dv = valueGrads + floats(key, rows);
       const groupBytes = floats(up(count, GEMM_PANEL), GEMM_ROWS);
       const end = min<i32>(queries, query + ATTENTION_BLOCK);
-      const ds = scores + floats(2 * ATTENTION_BLOCK, GEMM_PANEL);
-      for (let k = 0; k < count; k += GEMM_PANEL) {
+      const dp = scores + 2 * SCORES;
+      const ds = dp + 2 * SCORES;
+      for (let k = 0, panels = 1; k < count; k += panels * GEMM_PANEL) {
         // the queries that see one of these keys
         const begin = causal ? max<i32>(query, (key + k - shift) & -GEMM_ROWS) : query;
         if (begin >= end) break;
-        const some = end - begin;
-        const groups = up(some, GEMM_ROWS) / GEMM_ROWS;
+        panels = panelsAt(k, count);
+        const groups = up(end - begin, GEMM_ROWS) / GEMM_ROWS;
         const tile: usize = GEMM_PANEL * 4;
-        const dp = scores + floats(ATTENTION_BLOCK, GEMM_PANEL);
         const b = floats(k, size);
-        tiles8(queryRows + floats(begin, size), keyPanels + b, scores, tile, groups, size, 0, 0);
-        tiles8(outputRows + floats(begin, size), valuePanels + b, dp, tile, groups, size, 0, 0);
-        const index = begin * capacity + key + k;
-        if (rate > 0) dropPanel(dp, some, index, 1, capacity);
-        gradientPanel(scores, dp, begin, some, key + k, sums, dots);
-        if (rate > 0) dropPanel(scores, some, index, 1, capacity);
+        tiles(queryRows + floats(begin, size), keyPanels + b, panel, scores, SCORES, tile, groups, size, 0, 0, panels);
+        tiles(outputRows + floats(begin, size), valuePanels + b, panel, dp, SCORES, tile, groups, size, 0, 0, panels);
+        // of two panels the second is seen by no more queries
+        let both = begin;
+        for (let j = 0; j < panels; j++) {
+          const column = k + j * GEMM_PANEL;
+          const from = causal ? max<i32>(query, (key + column - shift) & -GEMM_ROWS) : query;
+          both = min<i32>(from, end);
+          const some = end - both;
+          if (some <= 0) break;
+          const at = <usize>j * SCORES + floats(both - begin, GEMM_PANEL);
+          const index = both * capacity + key + column;
+          if (rate > 0) dropPanel(dp + at, some, index, 1, capacity);
+          gradientPanel(scores + at, dp + at, both, some, key + column, sums, dots);
+          if (rate > 0) dropPanel(scores + at, some, index, 1, capacity);
+          let x = dp + at;
+          let t = ds + <usize>((both - query) / GEMM_ROWS) * groupBytes + floats(column, GEMM_ROWS);
+          for (let q = some; q > 0; q -= GEMM_ROWS, x += tile * GEMM_ROWS, t += groupBytes) {
+            turnRows(x, tile, 4, GEMM_PANEL, t, 16);
+          }
+        }
         const into = floats(k, rows);
         const aStep = floats(queries, GEMM_ROWS);
         const aFrom = floats(begin, GEMM_ROWS);
-        tilesOf(outputColumns + aFrom, aStep, scores, dv + into, tile, rows / GEMM_ROWS, some);
-        tilesOf(queryColumns + aFrom, aStep, dp, dk + into, tile, rows / GEMM_ROWS, some);
-        let x = dp;
-        let t = ds + <usize>((begin - query) / GEMM_ROWS) * groupBytes + floats(k, GEMM_ROWS);
-        for (let g = groups; g > 0; g--, x += tile * GEMM_ROWS, t += groupBytes) {
-          turnRows(x, tile, 4, GEMM_PANEL, t, 16);
-        }
+        const ahead = both - begin;
+        tilesOf(outputColumns + aFrom, aStep, scores, 0, dv + into, 0, rows / GEMM_ROWS, ahead, 1);
+        tilesOf(queryColumns + aFrom, aStep, dp, 0, dk + into, 0, rows / GEMM_ROWS, ahead, 1);
+        const rest = floats(ahead, GEMM_PANEL);
+        const aRest = floats(both, GEMM_ROWS);
+        const step = floats(GEMM_PANEL, rows);
+        tilesOf(outputColumns + aRest, aStep, scores + rest, SCORES, dv + into, step, rows / GEMM_ROWS, end - both, panels);
+        tilesOf(queryColumns + aRest, aStep, dp + rest, SCORES, dk + into, step, rows / GEMM_ROWS, end - both, panels);
       }
       // the keys that the group of queries sees, in whole panels: what was made above
       for (let q = query, a = ds; q < end; q += GEMM_ROWS, a += groupBytes) {
         const seen = causal ? min<i32>(count, up(q + GEMM_ROWS + shift - key, GEMM_PANEL)) : count;
         if (seen <= 0) continue;
-        let dq = queryGrads + floats(q, columns);
-        let b = keyRows;
-        for (let c = 0; c < size; c += GEMM_PANEL, b += floats(count, GEMM_PANEL), dq += GEMM_PANEL * 4) {
-          tiles8(a, b, dq, floats(1, columns), 1, seen, dq, floats(1, columns));
-        }
+        const dq = queryGrads + floats(q, columns);
+        const line = floats(1, columns);
+        const step = floats(count, GEMM_PANEL);
+        tiles(a, keyRows, step, dq, GEMM_PANEL * 4, line, 1, seen, dq, line, columns / GEMM_PANEL);
       }
     }
   }

@@ -131,15 +131,16 @@ export function block(
   const rest = a + ((<usize>(whole * k)) << 2);
   const below = <usize>whole * stride;
   const startBelow = <usize>whole * startStride;
+  const panel = (<usize>k) << 5;
   const most = wide() ? 2 : 1;
   while (columns >= GEMM_PANEL) {
     const panels = min<i32>(most, columns / GEMM_PANEL);
-    if (whole) tiles(a, b, c, GEMM_PANEL * 4, stride, whole / GEMM_ROWS, k, start, startStride, panels);
+    if (whole) tiles(a, b, panel, c, GEMM_PANEL * 4, stride, whole / GEMM_ROWS, k, start, startStride, panels);
     for (let i = panels; i > 0; i--) {
       if (rows > whole) {
         edgeTiles(rest, b, c + below, stride, rows - whole, GEMM_PANEL, k, start + startBelow, startStride, edge);
       }
-      b += (<usize>k) << 5;
+      b += panel;
       c += GEMM_PANEL * 4;
       start += step;
       columns -= GEMM_PANEL;

@@ -90,10 +90,11 @@ function filterGradient(p: usize): void {
     const places = enterBox(p, index);
     transformBox(p, from, count, patch, v, vStep, 16, (<usize>places) << 4);
     transformGradient(p, places, w, wStep);
+    const panel = (<usize>places) << 5;
     for (let i: usize = 0; i < 16; i++) {
       const c = u + uStep * i;
       const start = index ? c : 0;
-      tiles(v + vStep * i, w + wStep * i, c, 32, stride, count / GEMM_ROWS, places, start, stride, N / GEMM_PANEL);
+      tiles(v + vStep * i, w + wStep * i, panel, c, 32, stride, count / GEMM_ROWS, places, start, stride, N / GEMM_PANEL);
     }
   }
   transformSums(p, from, count, u, uStep, stride);

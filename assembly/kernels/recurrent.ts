@@ -71,7 +71,7 @@ function product(
   packRows(a, aStride, rows, k, packed);
   const groups = up(rows, GEMM_ROWS) / GEMM_ROWS;
   const panels = up(columns, GEMM_PANEL) / GEMM_PANEL;
-  tiles(packed, kernel, c, GEMM_PANEL * 4, cStride, groups, k, start, startStride, panels);
+  tiles(packed, kernel, <usize>k << 5, c, GEMM_PANEL * 4, cStride, groups, k, start, startStride, panels);
 }
 
 /** What all calls of an instruction share. */

@@ -2,11 +2,11 @@ import { seed, step } from '../clock';
 import { address, float, word } from '../fields';
 import { bits32x4, keyOf } from '../random';
 import { madd, nmadd } from '../simd';
-import { GEMM_PANEL } from '../tape/dense';
+import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
 import { Attention, AttentionFlag } from '../tape/sequence';
 import { thread } from '../threads';
 import { turn4x4 } from './pack';
-import { tiles8 } from './tiles';
+import { tiles } from './wide';
 
 /*
  * What both directions of attention (attention.ts) need: which instruction, batch row and head is at hand, and passes
@@ -149,13 +149,27 @@ export function dropPanel(s: usize, rows: i32, index: i32, lane: i32, row: i32):
   }
 }
 
-/** Products of a few groups of A whose k is a part of what was packed: `aStep` bytes from group to group. */
-export function tilesOf(a: usize, aStep: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32): void {
+/** Adds products of a few groups of A, `aStep` bytes apart, whose k is a part of what was packed. */
+export function tilesOf(
+  a: usize,
+  aStep: usize,
+  b: usize,
+  bPanel: usize,
+  c: usize,
+  cPanel: usize,
+  groups: i32,
+  k: i32,
+  panels: i32,
+): void {
+  if (k <= 0) return;
+  const line: usize = GEMM_PANEL * 4;
   if (aStep == <usize>k << 4) {
-    tiles8(a, b, c, cStride, groups, k, c, cStride);
+    tiles(a, b, bPanel, c, cPanel, line, groups, k, c, line, panels);
     return;
   }
-  for (; groups > 0; groups--, a += aStep, c += cStride << 2) tiles8(a, b, c, cStride, 1, k, c, cStride);
+  for (; groups > 0; groups--, a += aStep, c += line * GEMM_ROWS) {
+    tiles(a, b, bPanel, c, cPanel, line, 1, k, c, line, panels);
+  }
 }
 
 /** `count` (8 or fewer) columns of x [size][8] become rows of y, `stride` bytes apart. */

@@ -18,13 +18,11 @@ export function wide(): bool {
   return load<u32>(WIDE) != 0;
 }
 
-/**
- * `panels` panels of B from b on, and as many of C, `cPanel` bytes apart: in a row-major C the 32 of 8 columns. Else as
- * tiles8.
- */
+/** `panels` panels of B, `panel` bytes apart, and as many of C, `cPanel` apart: 32 in a row-major C. Else as tiles8. */
 export function tiles(
   a: usize,
   b: usize,
+  panel: usize,
   c: usize,
   cPanel: usize,
   cStride: usize,
@@ -34,7 +32,6 @@ export function tiles(
   startStride: usize,
   panels: i32,
 ): void {
-  const panel = <usize>k << 5;
   let next: usize = 0;
   if (start) next = cPanel;
   if (wide()) {
@@ -47,7 +44,7 @@ export function tiles(
   }
 }
 
-/** `panels` panels of a row-major C, and of B from b on, `panel` bytes apart. Else as directTiles8. */
+/** `panels` panels of B, `panel` bytes apart, and of a row-major C. Else as directTiles8. */
 export function directTiles(
   rows: usize,
   a: usize,

@@ -39,7 +39,7 @@ function up(n: number, unit: number): number {
 function scratchBytes(queries: number, keys: number, size: number): { forward: number; backward: number } {
   const [rows, columns] = [up(size, GEMM_ROWS), up(size, GEMM_PANEL)];
   const panels = up(Math.min(queries, ATTENTION_BLOCK), GEMM_PANEL);
-  const scores = ATTENTION_BLOCK * GEMM_PANEL;
+  const scores = 2 * ATTENTION_BLOCK * GEMM_PANEL;
   const forward = up(keys, GEMM_ROWS) * size + keys * rows + panels * (size + rows + 2) + scores;
   const padded = up(queries, GEMM_ROWS);
   const backward =
