@@ -4,11 +4,15 @@ import { GEMM_PANEL } from '../tape/dense';
 import { directTiles8, tiles8 } from './tiles';
 
 /*
- * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256 (V8 calls it
- * revectorization, https://chromium-review.googlesource.com/q/hashtag:"wasm-revec"; so far behind a flag). As one of 256
- * bits, the tile of 4 x 8 has four sums, which the latency of the multiply-add, four cycles and two at a time, keeps at
- * half of what the machine can do; 4 x 16 has eight. Elsewhere its 16 sums do not fit the registers, and it takes 1.6
- * times as long as two tiles of 4 x 8. The order of each sum is the same: so are the bits.
+ * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 in Node 24 and later with
+ * --experimental-wasm-revectorize, on x64 with AVX2. There the tile of 4 x 8 has four sums of 256 bits, too few for a
+ * multiply-add that takes four cycles and is begun twice in each: 52 GFLOP/s. 4 x 16 has eight: 82, of a limit of 101
+ * (Zen 3, operands in the cache). Where vectors are not joined its 16 sums do not fit the registers, and it reaches 31
+ * instead of 50. Each sum has the same order in both, so the bits are the same.
+ *
+ * V8 does not join everything, and what it tries where it must not ends the process (seen: a splat of a variable in Node 24,
+ * an argument or a result of a function that is not inlined in Node 26, multiplied and stored beside its neighbour). The
+ * tests run with the flag: npm run test:wide.
  */
 
 /** Whether tiles are 16 columns wide: JavaScript says so before it runs anything (src/runtime/engine.ts). */
