@@ -45,6 +45,12 @@ export function checkedDataset(
         (missing ? `${'x' in data ? 'y' : 'x'} is missing` : `got ${show(data)}`),
     );
   }
+  const other = Object.keys(data).find((key) => key !== 'x' && key !== 'y');
+  if (other !== undefined) {
+    throw new UsageError(
+      `${what}: the data have x and y, and no ${show(other)}; options go into a second argument`,
+    );
+  }
   const inputs = checkedInputs(model, data.x, what);
   const rows = inputs[0]!.shape[0]!;
   const columns = new Map(inputs.map((column, i) => [model.inputKey(model.inputs[i]!), column]));
