@@ -126,8 +126,16 @@ export function apply(
 function checkInputs(layer: AnyLayer, inputs: readonly unknown[], name: string): void {
   for (const input of inputs) {
     if (input instanceof SymbolicTensor) continue;
+    if (isTensor(input)) {
+      throw new UsageError(
+        `layer '${name}' is applied where a model is made, not inside call(), a loss, a metric or gradient(): compute there ` +
+          'with ops (ops.matmul, ops.activation, …), on weights that addWeight made or inputs of the function',
+      );
+    }
+    const data = Array.isArray(input) || ArrayBuffer.isView(input);
     throw new UsageError(
-      `layer '${name}' is applied to symbolic tensors, which input() and other layers make; got ${show(input)}`,
+      `layer '${name}' is applied to symbolic tensors, which input() and other layers make; got ${show(input)}` +
+        (data ? '; numbers go through a model: model.predict(x)' : ''),
     );
   }
   const given = inputs.length;

@@ -123,7 +123,7 @@ export class Trainer {
       );
     }
     knownKeys(options, ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
-    if (options.loss === undefined) {
+    if ((options.loss ?? undefined) === undefined) {
       throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
     }
     const objectives = objectivesOf(model, options);
