@@ -127,7 +127,7 @@ function variance(name: InitializerName, { fanIn, fanOut }: Fans): number {
   return (name.startsWith('he') ? 2 : 1) / fanIn;
 }
 
-/** Fills `count` floats at `target`, number i a function of (seed, stream, i). */
+/** Fills `count` floats at `target`, number i a function of (seed, stream, i). @internal */
 export function initialize(
   engine: Engine,
   config: InitializerConfig,

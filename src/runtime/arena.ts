@@ -12,6 +12,7 @@ interface Hole {
 
 /** The one memory of a program: JavaScript gives out ranges of it; the core never allocates. */
 export class Arena {
+  /** @internal */
   readonly memory: WebAssembly.Memory;
   /** Free ranges, by address, never adjacent. The first page has the static data of the modules (scripts/build.mjs). */
   readonly #holes: Hole[] = [{ start: PAGE, end: INITIAL_PAGES * PAGE }];

@@ -61,10 +61,11 @@ export class Model<Output = Prediction> {
   readonly seed: number;
   readonly reproducible: boolean;
   readonly checkpoint: boolean;
+  /** @internal */
   readonly layout: ParameterLayout;
-  /** As a layer of other models, the same one in all of them. */
+  /** As a layer of other models, the same one in all of them. @internal */
   readonly asLayer: ModelLayer;
-  /** Those that its layers carry from batch to batch; of models within it, too. */
+  /** Those that its layers carry from batch to batch; of models within it, too. @internal */
   readonly states = new StatesOfModel();
   readonly #parts: readonly Part[];
   readonly #frozen = new Set<string>();
@@ -126,6 +127,7 @@ export class Model<Output = Prediction> {
   /**
    * Traces the model on a new graph; with `fresh`, as a text generator runs it: for so many new positions of its input,
    * an input 'positions' saying which.
+   * @internal
    */
   trace(training: boolean, fresh?: number): Trace {
     const graph = new Graph();
@@ -166,7 +168,7 @@ export class Model<Output = Prediction> {
     return { positions, capacity: this.inputShape[0]! };
   }
 
-  /** What programs call the data of an input: x, or x.name where there are several. */
+  /** What programs call the data of an input: x, or x.name where there are several. @internal */
   inputKey({ name }: Port): string {
     return this.inputs.length === 1 ? 'x' : `x.${name}`;
   }
@@ -187,7 +189,7 @@ export class Model<Output = Prediction> {
     return inForm(this.outputs, this.architecture.outputForm, results) as Applied<Output>;
   }
 
-  /** Models within this one. */
+  /** Models within this one. @internal */
   subModels(): readonly Model<unknown>[] {
     return this.#parts.flatMap(({ model }) => [model, ...model.subModels()]);
   }
@@ -211,13 +213,13 @@ export class Model<Output = Prediction> {
     return [...this.#frozen];
   }
 
-  /** Whether each parameter is trained, in the order of the layout. */
+  /** Whether each parameter is trained, in the order of the layout. @internal */
   trainable(): readonly boolean[] {
     const frozen = this.frozenParameters();
     return this.layout.list.map(({ trainable }, i) => trainable && !frozen[i]);
   }
 
-  /** Whether each parameter is one of a frozen layer, here or in a sub-model. */
+  /** Whether each parameter is one of a frozen layer, here or in a sub-model. @internal */
   frozenParameters(): readonly boolean[] {
     const result = this.layout.list.map(({ layer }) => this.#frozen.has(layer.split('/', 1)[0]!));
     for (const { model, first } of this.#parts) {
@@ -259,7 +261,7 @@ export class Model<Output = Prediction> {
     this.adopt(flat);
   }
 
-  /** All weights in one range (the model's own, not a copy), made from the seed at the first use. */
+  /** All weights in one range (the model's own, not a copy), made from the seed at the first use. @internal */
   flat(): Float32Array {
     if (this.#lent) this.#take(this.#lent());
     this.#weights ??= initialWeights(
@@ -275,12 +277,12 @@ export class Model<Output = Prediction> {
     return this.#weights;
   }
 
-  /** Changes with the weights, those of sub-models included. */
+  /** Changes with the weights, those of sub-models included. @internal */
   get version(): number {
     return this.#parts.reduce((sum, { model }) => sum + model.version, this.#version);
   }
 
-  /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. */
+  /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. @internal */
   adopt(flat: Float32Array): number {
     this.#take(flat);
     for (const part of this.#parts) {
@@ -294,6 +296,7 @@ export class Model<Output = Prediction> {
   /**
    * The same of weights that are asked for when somebody needs them, since to copy a large model may take longer than a
    * step. What `lent` gives is good to read until the next `adopt` or `lend`.
+   * @internal
    */
   lend(lent: () => Float32Array): number {
     this.#lent = lent;

@@ -102,6 +102,7 @@ export class Trainer {
     /** For each output its loss, weight and metrics. */
     readonly objectives: readonly Objective[],
     readonly optimizer: Optimizer,
+    /** @internal */
     readonly session: Session,
   ) {
     // JavaScript knows no private constructors
@@ -237,7 +238,10 @@ export class Trainer {
     }
   }
 
-  /** Ends the trainer's threads; it still trains, on one. Without threads there is nothing to end. */
+  /**
+   * Ends the trainer's threads; it still trains, on one. Without threads there is nothing to end. Those of a trainer that
+   * nobody holds any more end when it is collected.
+   */
   dispose(): void {
     this.session.engine.dispose();
   }
