@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
-import type { Generation, Tracing } from '../layers/layer.ts';
+import type { AnyLayer, Generation, Tracing } from '../layers/layer.ts';
 import { apply, elementsBelow, type SymbolicTensor } from '../layers/symbolic.ts';
 import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
@@ -14,6 +14,7 @@ import { type ModelLayer, modelLayer } from './model-layer.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
 import { byPort, inForm } from './ports.ts';
 import { type ModelInput, type Prediction, Predictor } from './predictor.ts';
+import type { SharedWeights } from './shared.ts';
 import { type LastingState, StatesOfModel } from './states.ts';
 import { summarize } from './summary.ts';
 
@@ -51,6 +52,19 @@ interface Part {
   seen: number;
 }
 
+/** A layer that is part of other models too: its weights are the same in all of them. */
+interface Share {
+  readonly weights: SharedWeights;
+  /** Of its parameters: first, and behind the last; place in floats. */
+  readonly range: readonly [from: number, to: number];
+  readonly offset: number;
+  readonly floats: number;
+  /** The first model that has it made its weights. */
+  readonly own: boolean;
+  /** Their version when they were last the same. */
+  seen: number;
+}
+
 /** Key of the architecture in a file's metadata, and the version of its form. */
 export const FORMAT_KEY = 'downhill';
 export const FORMAT_VERSION = 1;
@@ -68,6 +82,7 @@ export class Model<Output = Prediction> {
   /** Those that its layers carry from batch to batch; of models within it, too. @internal */
   readonly states = new StatesOfModel();
   readonly #parts: readonly Part[];
+  readonly #shares: Share[] = [];
   readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
   /** Newer ones than these, where a trainer has them. */
@@ -264,22 +279,38 @@ export class Model<Output = Prediction> {
   /** All weights in one range (the model's own, not a copy), made from the seed at the first use. @internal */
   flat(): Float32Array {
     if (this.#lent) this.#take(this.#lent());
-    this.#weights ??= initialWeights(
-      this.layout,
-      this.seed,
-      this.#parts.map(({ first, model }) => [first, first + model.layout.list.length]),
-    );
+    this.#weights ??= initialWeights(this.layout, this.seed, [
+      ...this.#parts.map(({ first, model }) => [first, first + model.layout.list.length] as const),
+      ...this.#shares.flatMap(({ own, range }) => (own ? [] : [range])),
+    ]);
     for (const part of this.#parts) {
       if (part.seen === part.model.version) continue;
       this.#weights.set(part.model.flat(), part.offset);
       part.seen = part.model.version;
     }
+    for (const share of this.#shares) {
+      if (share.seen === share.weights.version) continue;
+      this.#weights.set(share.weights.flat(), share.offset);
+      share.seen = share.weights.version;
+    }
     return this.#weights;
+  }
+
+  /** A layer is part of another model too: `own` says that the weights are this one's. @internal */
+  join(layer: AnyLayer, weights: SharedWeights, own: boolean): void {
+    const { first, specs } = this.architecture.weightedLayers().find((entry) => entry.layer === layer)!;
+    const range = [first, first + specs.length] as const;
+    const [start, end] = [this.layout.list[first]!, this.layout.list[range[1] - 1]!];
+    const { offset } = start;
+    const floats = end.offset + end.count - offset;
+    const seen = own ? weights.lend(() => this.flat().subarray(offset, offset + floats)) : -1;
+    this.#shares.push({ weights, range, offset, floats, own, seen });
   }
 
   /** Changes with the weights, those of sub-models included. @internal */
   get version(): number {
-    return this.#parts.reduce((sum, { model }) => sum + model.version, this.#version);
+    const parts = this.#parts.reduce((sum, { model }) => sum + model.version, this.#version);
+    return this.#shares.reduce((sum, { weights }) => sum + weights.version, parts);
   }
 
   /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. @internal */
@@ -288,6 +319,10 @@ export class Model<Output = Prediction> {
     for (const part of this.#parts) {
       const { model, offset } = part;
       part.seen = model.adopt(flat.subarray(offset, offset + model.layout.floats));
+    }
+    for (const share of this.#shares) {
+      const { weights, offset, floats } = share;
+      share.seen = weights.adopt(flat.subarray(offset, offset + floats));
     }
     this.#version++;
     return this.version;
@@ -303,6 +338,10 @@ export class Model<Output = Prediction> {
     for (const part of this.#parts) {
       const { model, offset } = part;
       part.seen = model.lend(() => lent().subarray(offset, offset + model.layout.floats));
+    }
+    for (const share of this.#shares) {
+      const { weights, offset, floats } = share;
+      share.seen = weights.lend(() => lent().subarray(offset, offset + floats));
     }
     this.#version++;
     return this.version;
