@@ -20,7 +20,14 @@ export class Arena {
   #end: number;
 
   constructor(readonly shared: boolean) {
-    this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+    try {
+      this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+    } catch {
+      throw new RangeError(
+        'no room for another WebAssembly memory: each trainer, and each model that predicts, has one, and a page has room for ' +
+          'about 120 (Chromium 156); let go of those that are not needed any more',
+      );
+    }
     this.#end = INITIAL_PAGES * PAGE;
   }
 

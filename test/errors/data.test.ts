@@ -20,6 +20,11 @@ describe('data', () => {
       "fit: the data have x and y, and no 'sampleWeight'; options go into a second argument",
     ],
     [
+      'options among the data',
+      () => train({ x, y, batch_size: 2 }),
+      "fit: the data have x and y, and no 'batch_size'; options go into a second argument",
+    ],
+    [
       'a promise of data',
       () => train({ x: Promise.resolve(x), y }),
       'fit: x must be { data: TypedArray, shape: [rows, …] } or nested arrays, got a promise: await it first',

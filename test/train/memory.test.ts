@@ -119,3 +119,17 @@ it('has no place for the threads of a trainer that was dropped', async () => {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 });
+
+it('says what takes the room where there is none for another', () => {
+  const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(() => {
+    throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+  });
+  try {
+    const network = sequential({ inputShape: [2] }, [dense(1)]);
+    expect(() => network.predictSync([[1, 2]])).toThrow(
+      'each trainer, and each model that predicts, has one',
+    );
+  } finally {
+    memory.mockRestore();
+  }
+});
