@@ -12,7 +12,10 @@ import { checkApart, shareLayers } from './shared.ts';
 interface CommonOptions {
   /** As a layer of another model. Default: the type, numbered. */
   name?: string;
-  /** Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0. */
+  /**
+   * Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0, so two models of the same layers
+   * begin alike: members of an ensemble need seeds of their own.
+   */
   seed?: number;
   /**
    * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
