@@ -309,18 +309,20 @@ function product(phase: usize, rows: usize, edgeRows: usize, edge: usize, count:
   const panel = <usize>load<u32>(phase, Phase.Panel << 2);
   const groups = parts(count, GEMM_ROWS);
   let b = <usize>load<u32>(phase, Phase.B << 2);
+  if (runCount == 0) {
+    // a phase without taps has the bias alone; its panels are one row
+    for (let r = 0; r < count; r++) copy(b, c + <usize>load<u32>(rows + (<usize>r << 3), 4), N);
+    return;
+  }
   for (; N > 0; N -= GEMM_PANEL, b += panel, c += GEMM_PANEL * 4) {
     const columns = min<i32>(N, GEMM_PANEL);
-    if (runCount > 0) {
-      if (columns == GEMM_PANEL) {
-        directTiles8(rows, base, c, groups, runs, runCount, length, b);
-        continue;
-      }
-      directTiles8(edgeRows, base, edge, groups, runs, runCount, length, b);
+    if (columns == GEMM_PANEL) {
+      directTiles8(rows, base, c, groups, runs, runCount, length, b);
+      continue;
     }
-    // a phase without taps has the bias alone
+    directTiles8(edgeRows, base, edge, groups, runs, runCount, length, b);
     for (let r = 0; r < count; r++) {
-      copy(runCount > 0 ? edge + (<usize>r << 5) : b, c + <usize>load<u32>(rows + (<usize>r << 3), 4), columns);
+      copy(edge + (<usize>r << 5), c + <usize>load<u32>(rows + (<usize>r << 3), 4), columns);
     }
   }
 }

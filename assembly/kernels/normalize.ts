@@ -54,6 +54,8 @@ function normalizeRun(
 
 /** Rows of a block whose channels are normalized eight at a time, so that it stays in the L1 cache. */
 const BLOCK_ROWS = 32;
+/** Floats of such a block of few channels, which has more rows, so that preparing it does not count. */
+const BLOCK_FLOATS = 2048;
 
 /** y = (x - mean) · (inverse root · gamma) + beta */
 export function normalize(p: usize): void {
@@ -233,38 +235,78 @@ function batchGrad(p: usize): void {
   const rows = word(p, NormalizeGrad.Inner);
   const channels = word(p, NormalizeGrad.Groups);
   const stride = (<usize>channels) << 2;
-  const n = f64x2.splat(<f64>rows);
   const to = last(rows, 1);
-  for (let r = first(rows, 1); r < to; r += BLOCK_ROWS) {
-    const count = min<i32>(BLOCK_ROWS, to - r);
+  const block = max<i32>(BLOCK_ROWS, BLOCK_FLOATS / channels);
+  for (let r = first(rows, 1); r < to; r += block) {
+    const count = min<i32>(block, to - r);
     const start = <usize>r * stride;
-    for (let c = 0; c < channels; c += 4) {
+    const dy = address(p, NormalizeGrad.Gradient) + start;
+    const x = address(p, NormalizeGrad.Source) + start;
+    const dx = address(p, NormalizeGrad.Target) + start;
+    for (let c = 0; c < channels; ) {
       const i = (<usize>c) << 2;
-      const part = min<i32>(4, channels - c);
+      batchFactors(p, i, min<i32>(4, channels - c));
+      if (c + 8 > channels) {
+        const part = min<i32>(4, channels - c);
+        const mean = loadUpTo(address(p, NormalizeGrad.Statistics) + i, part);
+        gradColumn(dy + i, x + i, dx + i, count, stride, part, mean, scale4, shift4, slope4);
+        c += 4;
+        continue;
+      }
+      const scale = scale4, shift = shift4, slope = slope4;
+      batchFactors(p, i + 16, 4);
       const mean = address(p, NormalizeGrad.Statistics) + i;
-      const inverse = loadUpTo(mean + stride, part);
-      const gamma = address(p, NormalizeGrad.Gamma);
-      const g = factor(gamma, i, part);
-      const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, part);
-      const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, part);
-      gradColumn(
-        address(p, NormalizeGrad.Gradient) + start + i,
-        address(p, NormalizeGrad.Source) + start + i,
-        address(p, NormalizeGrad.Target) + start + i,
-        count,
-        stride,
-        part,
-        loadUpTo(mean, part),
-        f32x4.mul(inverse, g),
-        coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n)),
-        coefficient(
-          inverse,
-          g,
-          f64x2.div(f64x2.mul(low(inverse), low(s)), n),
-          f64x2.div(f64x2.mul(high(inverse), high(s)), n),
-        ),
-      );
+      gradColumns(dy + i, x + i, dx + i, count, stride, mean, scale, shift, slope, scale4, shift4, slope4);
+      c += 8;
     }
+  }
+}
+
+// What batchFactors gives.
+let scale4: v128 = i64x2.splat(0), shift4: v128 = i64x2.splat(0), slope4: v128 = i64x2.splat(0);
+
+/** The factors of `count` channels from offset i on. */
+function batchFactors(p: usize, i: usize, count: i32): void {
+  const n = f64x2.splat(<f64>word(p, NormalizeGrad.Inner));
+  const plane = (<usize>word(p, NormalizeGrad.Groups)) << 2;
+  const inverse = loadUpTo(address(p, NormalizeGrad.Statistics) + plane + i, count);
+  const g = factor(address(p, NormalizeGrad.Gamma), i, count);
+  const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, count);
+  const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, count);
+  scale4 = f32x4.mul(inverse, g);
+  shift4 = coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n));
+  slope4 = coefficient(
+    inverse,
+    g,
+    f64x2.div(f64x2.mul(low(inverse), low(s)), n),
+    f64x2.div(f64x2.mul(high(inverse), high(s)), n),
+  );
+}
+
+/** Eight channels: half a cache line of each row. */
+function gradColumns(
+  dy: usize,
+  x: usize,
+  dx: usize,
+  rows: i32,
+  stride: usize,
+  mean: usize,
+  scale0: v128,
+  shift0: v128,
+  slope0: v128,
+  scale1: v128,
+  shift1: v128,
+  slope1: v128,
+): void {
+  const m0 = v128.load(mean);
+  const m1 = v128.load(mean, 16);
+  for (; rows > 0; rows--, dy += stride, x += stride, dx += stride) {
+    const d0 = f32x4.sub(f32x4.mul(v128.load(dy), scale0), shift0);
+    const d1 = f32x4.sub(f32x4.mul(v128.load(dy, 16), scale1), shift1);
+    const y0 = nmadd(f32x4.sub(v128.load(x), m0), slope0, d0);
+    const y1 = nmadd(f32x4.sub(v128.load(x, 16), m1), slope1, d1);
+    v128.store(dx, y0);
+    v128.store(dx, y1, 16);
   }
 }
 
