@@ -43,13 +43,25 @@ function normalizeRun(
   plane: usize,
   gamma: usize,
   beta: usize,
+  addend: usize,
+  relu: bool,
 ): void {
   for (let i: usize = 0; count > 0; count -= 4, i += 16) {
     const scale = f32x4.mul(statistic(own, mean + plane, i, count), factor(gamma, i, count));
     const offset = beta ? loadUpTo(beta + i, count) : f32x4.splat(0);
     const centered = f32x4.sub(loadUpTo(x + i, count), statistic(own, mean, i, count));
-    storeUpTo(y + i, madd(centered, scale, offset), count);
+    let v = madd(centered, scale, offset);
+    if (addend) v = f32x4.add(v, loadUpTo(addend + i, count));
+    if (relu) v = positive(v);
+    storeUpTo(y + i, v, count);
   }
+}
+
+/** max(x, 0) that keeps NaN: pmax(a, b) is a < b ? b : a. */
+// @ts-ignore: decorator
+@inline
+function positive(x: v128): v128 {
+  return f32x4.pmax(x, f32x4.splat(0));
 }
 
 /** Rows of a block whose channels are normalized eight at a time, so that it stays in the L1 cache. */
@@ -57,7 +69,7 @@ const BLOCK_ROWS = 32;
 /** Floats of such a block of few channels, which has more rows, so that preparing it does not count. */
 const BLOCK_FLOATS = 2048;
 
-/** y = (x - mean) · (inverse root · gamma) + beta */
+/** y = (x - mean) · (inverse root · gamma) + beta, then + addend and relu. */
 export function normalize(p: usize): void {
   const outer = word(p, Normalize.Outer);
   const inner = word(p, Normalize.Inner);
@@ -67,11 +79,14 @@ export function normalize(p: usize): void {
   const beta = address(p, Normalize.Beta);
   const stride = (<usize>(groups * width)) << 2;
   const plane = (<usize>(outer * groups)) << 2;
+  const addend = address(p, Normalize.Addend);
+  const relu = word(p, Normalize.Relu) != 0;
   const rows = outer * inner;
   const to = last(rows, 1);
   for (let r = first(rows, 1); r < to; ) {
     const x = address(p, Normalize.Source) + <usize>r * stride;
     const y = address(p, Normalize.Target) + <usize>r * stride;
+    const add = addend ? addend + <usize>r * stride : 0;
     const o = r / inner;
     const mean = address(p, Normalize.Statistics) + ((<usize>(o * groups)) << 2);
     if (width == 1) {
@@ -79,12 +94,16 @@ export function normalize(p: usize): void {
       const count = min<i32>(BLOCK_ROWS, min<i32>(to, (o + 1) * inner) - r);
       let g = 0;
       for (let c: usize = 0; g + 8 <= groups; g += 8, c += 32) {
-        normalizeColumns(x + c, y + c, count, stride, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+        const scale = gamma ? gamma + c : 0;
+        const offset = beta ? beta + c : 0;
+        normalizeColumns(x + c, y + c, count, stride, mean + c, plane, scale, offset, add ? add + c : 0, relu);
       }
       const c = (<usize>g) << 2;
+      const scale = gamma ? gamma + c : 0;
+      const offset = beta ? beta + c : 0;
       for (let i: usize = 0; i < <usize>count * stride; i += stride) {
         const at = i + c;
-        normalizeRun(true, x + at, y + at, groups - g, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+        normalizeRun(true, x + at, y + at, groups - g, mean + c, plane, scale, offset, add ? add + at : 0, relu);
       }
       r += count;
       continue;
@@ -93,7 +112,10 @@ export function normalize(p: usize): void {
     for (let g = 0; g < groups; g++) {
       const c = <usize>g * run;
       const m = mean + ((<usize>g) << 2);
-      normalizeRun(false, x + c, y + c, width, m, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+      const scale = gamma ? gamma + c : 0;
+      const offset = beta ? beta + c : 0;
+      if (add || relu) normalizeRun(false, x + c, y + c, width, m, plane, scale, offset, add ? add + c : 0, relu);
+      else normalizeRun(false, x + c, y + c, width, m, plane, scale, offset, 0, false);
     }
     r++;
   }
@@ -109,6 +131,8 @@ function normalizeColumns(
   plane: usize,
   gamma: usize,
   beta: usize,
+  addend: usize,
+  relu: bool,
 ): void {
   const zero = f32x4.splat(0);
   const m0 = v128.load(mean);
@@ -118,8 +142,19 @@ function normalizeColumns(
   const offset0 = beta ? v128.load(beta) : zero;
   const offset1 = beta ? v128.load(beta, 16) : zero;
   for (; rows > 0; rows--, x += stride, y += stride) {
-    v128.store(y, madd(f32x4.sub(v128.load(x), m0), scale0, offset0));
-    v128.store(y, madd(f32x4.sub(v128.load(x, 16), m1), scale1, offset1), 16);
+    let y0 = madd(f32x4.sub(v128.load(x), m0), scale0, offset0);
+    let y1 = madd(f32x4.sub(v128.load(x, 16), m1), scale1, offset1);
+    if (addend) {
+      y0 = f32x4.add(y0, v128.load(addend));
+      y1 = f32x4.add(y1, v128.load(addend, 16));
+      addend += stride;
+    }
+    if (relu) {
+      y0 = positive(y0);
+      y1 = positive(y1);
+    }
+    v128.store(y, y0);
+    v128.store(y, y1, 16);
   }
 }
 
