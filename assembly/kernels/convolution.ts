@@ -394,7 +394,9 @@ function packTaps(p: usize, row: i32, rows: i32, target: usize, group: usize): v
     tap /= taps2;
     const t1 = tap % taps1;
     const t0 = tap / taps1;
-    let count = min<i32>(rows - g, channels - c);
+    // of neighbouring taps too, which lie side by side
+    const side = word(p, Patch.Step2) == 1 ? taps2 - t2 : 1;
+    let count = min<i32>(rows - g, side * channels - c);
     // whole groups, or one row
     count = g & 3 || count < 4 ? 1 : count & ~3;
     const from =

@@ -279,16 +279,15 @@ function timesG(x: v128, y: v128, z: v128, to: usize, step: usize): void {
 }
 
 /**
- * U, 36 times the filter in panels [channels + 1][8], which begin with the zeros that the sums begin with. `taps` is scratch
- * for the nine taps in panels, `three` for three columns of six vectors.
+ * U, 36 times the filter in panels [channels][8], `step` bytes apart. `taps` is scratch for the nine taps in panels, `three` for three columns
+ * of six vectors.
  */
-export function transformFilter(p: usize, three: usize, taps: usize, u: usize): void {
+export function transformFilter(p: usize, three: usize, taps: usize, u: usize, step: usize): void {
   const K = word(p, Patch.Channels);
   const N = word(p, Gemm.N);
   const stride = address(p, Gemm.BStride) << 2;
   const panel = (<usize>K) << 5;
-  const panels = parts(N, GEMM_PANEL);
-  const tap = panel * panels;
+  const tap = panel * <usize>parts(N, GEMM_PANEL);
   for (let t = 0; t < 9; t++) {
     // backwards where the source is read backwards
     const at = word(p, Patch.Step2) < 0 ? 8 - t : t;
@@ -296,19 +295,14 @@ export function transformFilter(p: usize, three: usize, taps: usize, u: usize): 
     if (word(p, Gemm.Flags) & GemmFlag.TransposedB) turnPanels(from, stride, N, K, taps + tap * t, panel);
     else packPanels(from, stride, N, K, taps + tap * t, panel);
   }
-  const step = (panel + 32) * panels;
-  for (let j = 0; j < panels; j++) {
-    for (let i: usize = 0; i < <usize>MINIMAL_ELEMENTS; i++) zeros(u + step * i, GEMM_PANEL);
-    u += 32;
-    for (const end = taps + panel; taps != end; taps += 16, u += 16) {
-      let s = taps;
-      for (let i: usize = 0; i < 48; i += 16, s += tap) {
-        timesG(v128.load(s), v128.load(s + tap * 3), v128.load(s + tap * 6), three + i, 48);
-      }
-      let d = u;
-      for (let i: usize = 0; i < 288; i += 48, d += step * 6) {
-        timesG(v128.load(three + i), v128.load(three + i, 16), v128.load(three + i, 32), d, step);
-      }
+  for (const end = taps + tap; taps != end; taps += 16, u += 16) {
+    let s = taps;
+    for (let i: usize = 0; i < 48; i += 16, s += tap) {
+      timesG(v128.load(s), v128.load(s + tap * 3), v128.load(s + tap * 6), three + i, 48);
+    }
+    let d = u;
+    for (let i: usize = 0; i < 288; i += 48, d += step * 6) {
+      timesG(v128.load(three + i), v128.load(three + i, 16), v128.load(three + i, 32), d, step);
     }
   }
 }

@@ -3,6 +3,7 @@ import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
 import { MINIMAL_ELEMENTS, MINIMAL_GAP, Patch } from '../tape/spatial';
 import { first, last, thread } from '../threads';
 import { parts } from './lines';
+import { minimalTiles8 } from './minimal-tiles';
 import {
   columnBytes,
   enterBox,
@@ -14,7 +15,7 @@ import {
   transformOutput,
   transformSums,
 } from './minimal-transforms';
-import { directTiles8, tiles8 } from './tiles';
+import { tiles8 } from './tiles';
 
 /*
  * Convolutions of 3 x 3 taps without strides by minimal filtering (minimal-transforms.ts), their images' gradients too.
@@ -37,26 +38,19 @@ export function minimal(p: usize): void {
   let index = first(boxes, 1);
   if (index >= to) return;
 
-  // scratch:  | run | rows | columns | U | V | products |, while the filter is transformed its taps instead of V
+  // scratch:  | columns | U | V | products |, while the filter is transformed its taps instead of V
   const K = word(p, Patch.Channels);
   const N = parts(word(p, Gemm.N), GEMM_PANEL) * GEMM_PANEL;
   const most = (word(p, Patch.Box1) * word(p, Patch.Box2) + GEMM_ROWS - 1) & ~(GEMM_ROWS - 1);
-  const run = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
-  const rows = run + 64;
-  const work = rows + ((<usize>most) << 3);
+  const work = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
   const u = work + columnBytes(K);
-  const panel = (<usize>(K + 1)) << 5;
-  const uStep = panel * <usize>(N / GEMM_PANEL);
+  const panel = (<usize>K) << 5;
+  const uStep = panel * <usize>(N / GEMM_PANEL) + MINIMAL_GAP;
   const v = u + uStep * MINIMAL_ELEMENTS;
   const vStep = ((<usize>(most * K)) << 2) + MINIMAL_GAP;
   const m = v + vStep * MINIMAL_ELEMENTS;
   const mStep = ((<usize>(most * N)) << 2) + MINIMAL_GAP;
-  store<u32>(run, 0);
-  for (let i = 0; i < most; i++) {
-    store<u32>(rows + ((<usize>i) << 3), (i * K) << 2);
-    store<u32>(rows + ((<usize>i) << 3), (i * N) << 2, 4);
-  }
-  transformFilter(p, work, v, u);
+  transformFilter(p, work, v, u, uStep);
   for (; index < to; index++) {
     const groups = parts(enterBox(p, index), GEMM_ROWS);
     transformBox(p, 0, K, work, v, vStep, (<usize>K) << 2, 16);
@@ -64,7 +58,7 @@ export function minimal(p: usize): void {
       let b = u + uStep * i;
       let c = m + mStep * i;
       for (let j = N; j > 0; j -= GEMM_PANEL, b += panel, c += 32) {
-        directTiles8(rows, v + vStep * i, c, groups, run, 1, K, b);
+        minimalTiles8(v + vStep * i, b, c, (<usize>N) << 2, groups, K);
       }
     }
     transformOutput(p, work, m, mStep, (<usize>N) << 2);

@@ -69,7 +69,7 @@ export function minimalScratch(product: Product, batch: number): number {
   if (flags & GemmFlag.TransposedA) {
     return up(4 * (work + MINIMAL_ELEMENTS * channels * columns + transformed) + 3 * gaps, 64);
   }
-  const filter = MINIMAL_ELEMENTS * (channels + 1) * columns;
+  const filter = MINIMAL_ELEMENTS * channels * columns;
   const boxes = Math.max(4 * transformed + 2 * gaps, 4 * 9 * channels * columns);
-  return up(64 + 8 * tiles + 4 * (work + filter) + boxes, 64);
+  return up(4 * (work + filter) + gaps + boxes, 64);
 }
