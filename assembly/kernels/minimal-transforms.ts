@@ -279,8 +279,8 @@ function timesG(x: v128, y: v128, z: v128, to: usize, step: usize): void {
 }
 
 /**
- * U, 36 times the filter in panels [channels][8], `step` bytes apart. `taps` is scratch for the nine taps in panels, `three` for three columns
- * of six vectors.
+ * U, 36 times the filter in panels [channels][8], `step` bytes apart. `taps` is scratch for the nine taps in panels, `three`
+ * for three columns of six vectors.
  */
 export function transformFilter(p: usize, three: usize, taps: usize, u: usize, step: usize): void {
   const K = word(p, Patch.Channels);
