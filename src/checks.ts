@@ -10,18 +10,36 @@ export function show(value: unknown): string {
   if (typeof value === 'function') return value.name ? `the function ${value.name}` : 'a function';
   if (ArrayBuffer.isView(value)) return value.constructor.name;
   if (Array.isArray(value)) {
-    const plain = value.length <= 8 && value.every((entry) => typeof entry !== 'object');
+    const plain = value.length <= 8 && value.every((entry) => !UNPRINTED.has(typeof entry));
     return plain ? `[${value.join(', ')}]` : `an array of ${value.length}`;
   }
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return String(value);
+  if (typeof value === 'object' && value !== null) return showObject(value);
+  return typeof value === 'bigint' ? `${value}n` : String(value);
+}
+
+/** Types whose values would be long in a list, or throw. */
+const UNPRINTED: ReadonlySet<string> = new Set(['object', 'function', 'symbol']);
+
+function showObject(value: object): string {
+  if (value instanceof Promise) return 'a promise: await it first';
+  // of the classes that there are everywhere: others may have been renamed by a bundler
+  const made: unknown = value.constructor;
+  const known = typeof made === 'function' && Reflect.get(globalThis, made.name) === made;
+  return known && made !== Object ? `an object of class ${made.name}` : 'an object';
+}
+
+/** Where an argument came among the options, as in tfjs's `dense({ units: 3 })`: how it is written. */
+function asArgument(value: unknown, what: string): string {
+  const [maker, name] = what.split(': ');
+  if (typeof value !== 'object' || value === null || !name || !Object.hasOwn(value, name)) return '';
+  return `; write ${maker}(${show(Reflect.get(value, name))}, …)`;
 }
 
 export function integer(value: unknown, what: string, low: number, high = 2 ** 31 - 1): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high) {
     const range =
       high === 2 ** 31 - 1 ? `an integer of at least ${low}` : `an integer from ${low} to ${high}`;
-    throw new UsageError(`${what} must be ${range}, got ${show(value)}`);
+    throw new UsageError(`${what} must be ${range}, got ${show(value)}${asArgument(value, what)}`);
   }
   return value;
 }
@@ -67,7 +85,7 @@ export function number(value: unknown, what: string, range: Range = {}): number 
       below !== undefined ? `< ${below}` : '',
     ].filter(Boolean);
     const expected = bounds.length > 0 ? `a number ${bounds.join(' and ')}` : 'a finite number';
-    throw new UsageError(`${what} must be ${expected}, got ${show(value)}`);
+    throw new UsageError(`${what} must be ${expected}, got ${show(value)}${asArgument(value, what)}`);
   }
   return value;
 }

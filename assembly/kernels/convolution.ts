@@ -310,19 +310,20 @@ function product(phase: usize, rows: usize, edgeRows: usize, edge: usize, count:
   const panel = <usize>load<u32>(phase, Phase.Panel << 2);
   const groups = parts(count, GEMM_ROWS);
   let b = <usize>load<u32>(phase, Phase.B << 2);
-  if (runCount > 0) {
-    const panels = N / GEMM_PANEL;
-    directTiles(rows, base, c, groups, runs, runCount, length, b, panel, panels);
-    N -= panels * GEMM_PANEL;
+  if (runCount == 0) {
+    // a phase without taps has the bias alone; its panels are one row
+    for (let r = 0; r < count; r++) copy(b, c + <usize>load<u32>(rows + (<usize>r << 3), 4), N);
+    return;
+  }
+  const panels = N / GEMM_PANEL;
+  directTiles(rows, base, c, groups, runs, runCount, length, b, panel, panels);
+  const rest = N & (GEMM_PANEL - 1);
+  if (rest) {
     b += <usize>panels * panel;
     c += <usize>panels << 5;
-  }
-  for (; N > 0; N -= GEMM_PANEL, b += panel, c += GEMM_PANEL * 4) {
-    const columns = min<i32>(N, GEMM_PANEL);
-    if (runCount > 0) directTiles8(edgeRows, base, edge, groups, runs, runCount, length, b);
-    // a phase without taps has the bias alone
+    directTiles8(edgeRows, base, edge, groups, runs, runCount, length, b);
     for (let r = 0; r < count; r++) {
-      copy(runCount > 0 ? edge + (<usize>r << 5) : b, c + <usize>load<u32>(rows + (<usize>r << 3), 4), columns);
+      copy(edge + (<usize>r << 5), c + <usize>load<u32>(rows + (<usize>r << 3), 4), rest);
     }
   }
 }
@@ -394,7 +395,9 @@ function packTaps(p: usize, row: i32, rows: i32, target: usize, group: usize): v
     tap /= taps2;
     const t1 = tap % taps1;
     const t0 = tap / taps1;
-    let count = min<i32>(rows - g, channels - c);
+    // of neighbouring taps too, which lie side by side
+    const side = word(p, Patch.Step2) == 1 ? taps2 - t2 : 1;
+    let count = min<i32>(rows - g, side * channels - c);
     // whole groups, or one row
     count = g & 3 || count < 4 ? 1 : count & ~3;
     const from =

@@ -1,9 +1,10 @@
 import { address, word } from '../fields';
 import { GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag } from '../tape/dense';
-import { MINIMAL_GAP, Patch } from '../tape/spatial';
+import { MINIMAL_ELEMENTS, MINIMAL_GAP, Patch } from '../tape/spatial';
 import { first, last, thread } from '../threads';
 import { parts } from './lines';
 import {
+  columnBytes,
   enterBox,
   finish,
   prepare,
@@ -13,17 +14,17 @@ import {
   transformOutput,
   transformSums,
 } from './minimal-transforms';
-import { directTiles, tiles } from './wide';
+import { minimalTiles, tiles } from './wide';
 
 /*
  * Convolutions of 3 x 3 taps without strides by minimal filtering (minimal-transforms.ts), their images' gradients too.
- * With channels, each of the 16 elements is a matrix product, [tiles, channels] · [channels, filters], and in the filter's
+ * With channels, each of the 36 elements is a matrix product, [tiles, channels] · [channels, filters], and in the filter's
  * gradient [channels, tiles] · [tiles, filters]. Every sum runs over the channels, or over the tiles, in order, whatever the
  * box and the thread.
  *
  * Compared with the convolution that reads patches (convolution.ts), in Node 20 and 24: 16 channels to 16 on 32 x 32 pixels
- * 1.3 and 1.4 times as fast, 32 to 32 on 16 x 16 1.7 times, 128 to 128 on 16 x 16 2.0 and 1.9; the filter's gradients 1.8,
- * 1.9 and 2.1 times (the layers' rows of `npm run profile`, with isMinimal and without).
+ * 1.9 and 1.7 times as fast, 32 to 32 on 16 x 16 2.4 times, 64 to 64 on 8 x 8 2.7 times; the filter's gradients 2.6, 3.1 and
+ * 3.3 times (the layers' rows of `npm run profile`, with isMinimal and without).
  */
 
 export function minimal(p: usize): void {
@@ -36,33 +37,26 @@ export function minimal(p: usize): void {
   let index = first(boxes, 1);
   if (index >= to) return;
 
-  // scratch:  | run | rows | 4 x 4 pixels | U | V | products |, while the filter is transformed its taps instead of V
+  // scratch:  | columns | U | V | products |, while the filter is transformed its taps instead of V
   const K = word(p, Patch.Channels);
   const N = parts(word(p, Gemm.N), GEMM_PANEL) * GEMM_PANEL;
   const most = (word(p, Patch.Box1) * word(p, Patch.Box2) + GEMM_ROWS - 1) & ~(GEMM_ROWS - 1);
-  const run = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
-  const rows = run + 64;
-  const patch = rows + ((<usize>most) << 3);
-  const u = patch + ((<usize>K) << 6);
-  const panel = (<usize>(K + 1)) << 5;
-  const uStep = panel * <usize>(N / GEMM_PANEL);
-  const v = u + uStep * 16;
+  const work = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
+  const u = work + columnBytes(K);
+  const panel = (<usize>K) << 5;
+  const uStep = panel * <usize>(N / GEMM_PANEL) + MINIMAL_GAP;
+  const v = u + uStep * MINIMAL_ELEMENTS;
   const vStep = ((<usize>(most * K)) << 2) + MINIMAL_GAP;
-  const m = v + vStep * 16;
+  const m = v + vStep * MINIMAL_ELEMENTS;
   const mStep = ((<usize>(most * N)) << 2) + MINIMAL_GAP;
-  store<u32>(run, 0);
-  for (let i = 0; i < most; i++) {
-    store<u32>(rows + ((<usize>i) << 3), (i * K) << 2);
-    store<u32>(rows + ((<usize>i) << 3), (i * N) << 2, 4);
-  }
-  transformFilter(p, v, u);
+  transformFilter(p, work, v, u, uStep);
   for (; index < to; index++) {
     const groups = parts(enterBox(p, index), GEMM_ROWS);
-    transformBox(p, 0, K, patch, v, vStep, (<usize>K) << 2, 16);
-    for (let i: usize = 0; i < 16; i++) {
-      directTiles(rows, v + vStep * i, m + mStep * i, groups, run, 1, K, u + uStep * i, panel, N / GEMM_PANEL);
+    transformBox(p, 0, K, work, v, vStep, (<usize>K) << 2, 16);
+    for (let i: usize = 0; i < <usize>MINIMAL_ELEMENTS; i++) {
+      minimalTiles(v + vStep * i, u + uStep * i, m + mStep * i, (<usize>N) << 2, groups, K, N / GEMM_PANEL);
     }
-    transformOutput(p, m, mStep, (<usize>N) << 2);
+    transformOutput(p, work, m, mStep, (<usize>N) << 2);
     finish(p);
   }
 }
@@ -75,27 +69,27 @@ function filterGradient(p: usize): void {
   const count = last(K, GEMM_ROWS) - from;
   if (count <= 0) return;
 
-  // scratch:  | 4 x 4 pixels | dU, [channels][N] | V, [channels / 4][tiles][4] | A dy Aᵀ, [N / 8][tiles][8] |
+  // scratch:  | columns | dU, [channels][N] | V, [channels / 4][tiles][4] | A dy Aᵀ, [N / 8][tiles][8] |
   const N = parts(word(p, Gemm.N), GEMM_PANEL) * GEMM_PANEL;
   const most = word(p, Patch.Box1) * word(p, Patch.Box2);
-  const patch = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
-  const u = patch + ((<usize>count) << 6);
+  const work = address(p, Gemm.Scratch) + <usize>thread * address(p, Gemm.ScratchBytes);
+  const u = work + columnBytes(count);
   const uStep = ((<usize>(count * N)) << 2) + MINIMAL_GAP;
-  const v = u + uStep * 16;
+  const v = u + uStep * MINIMAL_ELEMENTS;
   const vStep = ((<usize>(most * count)) << 2) + MINIMAL_GAP;
-  const w = v + vStep * 16;
+  const w = v + vStep * MINIMAL_ELEMENTS;
   const wStep = ((<usize>(most * N)) << 2) + MINIMAL_GAP;
   const stride = (<usize>N) << 2;
   for (let index = 0; index < boxes; index++) {
     const places = enterBox(p, index);
-    transformBox(p, from, count, patch, v, vStep, 16, (<usize>places) << 4);
-    transformGradient(p, places, w, wStep);
+    transformBox(p, from, count, work, v, vStep, 16, (<usize>places) << 4);
+    transformGradient(p, work, places, w, wStep);
     const panel = (<usize>places) << 5;
-    for (let i: usize = 0; i < 16; i++) {
+    for (let i: usize = 0; i < <usize>MINIMAL_ELEMENTS; i++) {
       const c = u + uStep * i;
       const start = index ? c : 0;
       tiles(v + vStep * i, w + wStep * i, panel, c, 32, stride, count / GEMM_ROWS, places, start, stride, N / GEMM_PANEL);
     }
   }
-  transformSums(p, from, count, u, uStep, stride);
+  transformSums(p, work, from, count, u, uStep, stride);
 }

@@ -43,19 +43,33 @@ function normalizeRun(
   plane: usize,
   gamma: usize,
   beta: usize,
+  addend: usize,
+  relu: bool,
 ): void {
   for (let i: usize = 0; count > 0; count -= 4, i += 16) {
     const scale = f32x4.mul(statistic(own, mean + plane, i, count), factor(gamma, i, count));
     const offset = beta ? loadUpTo(beta + i, count) : f32x4.splat(0);
     const centered = f32x4.sub(loadUpTo(x + i, count), statistic(own, mean, i, count));
-    storeUpTo(y + i, madd(centered, scale, offset), count);
+    let v = madd(centered, scale, offset);
+    if (addend) v = f32x4.add(v, loadUpTo(addend + i, count));
+    if (relu) v = positive(v);
+    storeUpTo(y + i, v, count);
   }
+}
+
+/** max(x, 0) that keeps NaN: pmax(a, b) is a < b ? b : a. */
+// @ts-ignore: decorator
+@inline
+function positive(x: v128): v128 {
+  return f32x4.pmax(x, f32x4.splat(0));
 }
 
 /** Rows of a block whose channels are normalized eight at a time, so that it stays in the L1 cache. */
 const BLOCK_ROWS = 32;
+/** Floats of such a block of few channels, which has more rows, so that preparing it does not count. */
+const BLOCK_FLOATS = 2048;
 
-/** y = (x - mean) · (inverse root · gamma) + beta */
+/** y = (x - mean) · (inverse root · gamma) + beta, then + addend and relu. */
 export function normalize(p: usize): void {
   const outer = word(p, Normalize.Outer);
   const inner = word(p, Normalize.Inner);
@@ -65,11 +79,14 @@ export function normalize(p: usize): void {
   const beta = address(p, Normalize.Beta);
   const stride = (<usize>(groups * width)) << 2;
   const plane = (<usize>(outer * groups)) << 2;
+  const addend = address(p, Normalize.Addend);
+  const relu = word(p, Normalize.Relu) != 0;
   const rows = outer * inner;
   const to = last(rows, 1);
   for (let r = first(rows, 1); r < to; ) {
     const x = address(p, Normalize.Source) + <usize>r * stride;
     const y = address(p, Normalize.Target) + <usize>r * stride;
+    const add = addend ? addend + <usize>r * stride : 0;
     const o = r / inner;
     const mean = address(p, Normalize.Statistics) + ((<usize>(o * groups)) << 2);
     if (width == 1) {
@@ -77,12 +94,16 @@ export function normalize(p: usize): void {
       const count = min<i32>(BLOCK_ROWS, min<i32>(to, (o + 1) * inner) - r);
       let g = 0;
       for (let c: usize = 0; g + 8 <= groups; g += 8, c += 32) {
-        normalizeColumns(x + c, y + c, count, stride, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+        const scale = gamma ? gamma + c : 0;
+        const offset = beta ? beta + c : 0;
+        normalizeColumns(x + c, y + c, count, stride, mean + c, plane, scale, offset, add ? add + c : 0, relu);
       }
       const c = (<usize>g) << 2;
+      const scale = gamma ? gamma + c : 0;
+      const offset = beta ? beta + c : 0;
       for (let i: usize = 0; i < <usize>count * stride; i += stride) {
         const at = i + c;
-        normalizeRun(true, x + at, y + at, groups - g, mean + c, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+        normalizeRun(true, x + at, y + at, groups - g, mean + c, plane, scale, offset, add ? add + at : 0, relu);
       }
       r += count;
       continue;
@@ -91,7 +112,10 @@ export function normalize(p: usize): void {
     for (let g = 0; g < groups; g++) {
       const c = <usize>g * run;
       const m = mean + ((<usize>g) << 2);
-      normalizeRun(false, x + c, y + c, width, m, plane, gamma ? gamma + c : 0, beta ? beta + c : 0);
+      const scale = gamma ? gamma + c : 0;
+      const offset = beta ? beta + c : 0;
+      if (add || relu) normalizeRun(false, x + c, y + c, width, m, plane, scale, offset, add ? add + c : 0, relu);
+      else normalizeRun(false, x + c, y + c, width, m, plane, scale, offset, 0, false);
     }
     r++;
   }
@@ -107,6 +131,8 @@ function normalizeColumns(
   plane: usize,
   gamma: usize,
   beta: usize,
+  addend: usize,
+  relu: bool,
 ): void {
   const zero = f32x4.splat(0);
   const m0 = v128.load(mean);
@@ -116,8 +142,19 @@ function normalizeColumns(
   const offset0 = beta ? v128.load(beta) : zero;
   const offset1 = beta ? v128.load(beta, 16) : zero;
   for (; rows > 0; rows--, x += stride, y += stride) {
-    v128.store(y, madd(f32x4.sub(v128.load(x), m0), scale0, offset0));
-    v128.store(y, madd(f32x4.sub(v128.load(x, 16), m1), scale1, offset1), 16);
+    let y0 = madd(f32x4.sub(v128.load(x), m0), scale0, offset0);
+    let y1 = madd(f32x4.sub(v128.load(x, 16), m1), scale1, offset1);
+    if (addend) {
+      y0 = f32x4.add(y0, v128.load(addend));
+      y1 = f32x4.add(y1, v128.load(addend, 16));
+      addend += stride;
+    }
+    if (relu) {
+      y0 = positive(y0);
+      y1 = positive(y1);
+    }
+    v128.store(y, y0);
+    v128.store(y, y1, 16);
   }
 }
 
@@ -233,38 +270,78 @@ function batchGrad(p: usize): void {
   const rows = word(p, NormalizeGrad.Inner);
   const channels = word(p, NormalizeGrad.Groups);
   const stride = (<usize>channels) << 2;
-  const n = f64x2.splat(<f64>rows);
   const to = last(rows, 1);
-  for (let r = first(rows, 1); r < to; r += BLOCK_ROWS) {
-    const count = min<i32>(BLOCK_ROWS, to - r);
+  const block = max<i32>(BLOCK_ROWS, BLOCK_FLOATS / channels);
+  for (let r = first(rows, 1); r < to; r += block) {
+    const count = min<i32>(block, to - r);
     const start = <usize>r * stride;
-    for (let c = 0; c < channels; c += 4) {
+    const dy = address(p, NormalizeGrad.Gradient) + start;
+    const x = address(p, NormalizeGrad.Source) + start;
+    const dx = address(p, NormalizeGrad.Target) + start;
+    for (let c = 0; c < channels; ) {
       const i = (<usize>c) << 2;
-      const part = min<i32>(4, channels - c);
+      batchFactors(p, i, min<i32>(4, channels - c));
+      if (c + 8 > channels) {
+        const part = min<i32>(4, channels - c);
+        const mean = loadUpTo(address(p, NormalizeGrad.Statistics) + i, part);
+        gradColumn(dy + i, x + i, dx + i, count, stride, part, mean, scale4, shift4, slope4);
+        c += 4;
+        continue;
+      }
+      const scale = scale4, shift = shift4, slope = slope4;
+      batchFactors(p, i + 16, 4);
       const mean = address(p, NormalizeGrad.Statistics) + i;
-      const inverse = loadUpTo(mean + stride, part);
-      const gamma = address(p, NormalizeGrad.Gamma);
-      const g = factor(gamma, i, part);
-      const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, part);
-      const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, part);
-      gradColumn(
-        address(p, NormalizeGrad.Gradient) + start + i,
-        address(p, NormalizeGrad.Source) + start + i,
-        address(p, NormalizeGrad.Target) + start + i,
-        count,
-        stride,
-        part,
-        loadUpTo(mean, part),
-        f32x4.mul(inverse, g),
-        coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n)),
-        coefficient(
-          inverse,
-          g,
-          f64x2.div(f64x2.mul(low(inverse), low(s)), n),
-          f64x2.div(f64x2.mul(high(inverse), high(s)), n),
-        ),
-      );
+      gradColumns(dy + i, x + i, dx + i, count, stride, mean, scale, shift, slope, scale4, shift4, slope4);
+      c += 8;
     }
+  }
+}
+
+// What batchFactors gives.
+let scale4: v128 = i64x2.splat(0), shift4: v128 = i64x2.splat(0), slope4: v128 = i64x2.splat(0);
+
+/** The factors of `count` channels from offset i on. */
+function batchFactors(p: usize, i: usize, count: i32): void {
+  const n = f64x2.splat(<f64>word(p, NormalizeGrad.Inner));
+  const plane = (<usize>word(p, NormalizeGrad.Groups)) << 2;
+  const inverse = loadUpTo(address(p, NormalizeGrad.Statistics) + plane + i, count);
+  const g = factor(address(p, NormalizeGrad.Gamma), i, count);
+  const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, count);
+  const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, count);
+  scale4 = f32x4.mul(inverse, g);
+  shift4 = coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n));
+  slope4 = coefficient(
+    inverse,
+    g,
+    f64x2.div(f64x2.mul(low(inverse), low(s)), n),
+    f64x2.div(f64x2.mul(high(inverse), high(s)), n),
+  );
+}
+
+/** Eight channels: half a cache line of each row. */
+function gradColumns(
+  dy: usize,
+  x: usize,
+  dx: usize,
+  rows: i32,
+  stride: usize,
+  mean: usize,
+  scale0: v128,
+  shift0: v128,
+  slope0: v128,
+  scale1: v128,
+  shift1: v128,
+  slope1: v128,
+): void {
+  const m0 = v128.load(mean);
+  const m1 = v128.load(mean, 16);
+  for (; rows > 0; rows--, dy += stride, x += stride, dx += stride) {
+    const d0 = f32x4.sub(f32x4.mul(v128.load(dy), scale0), shift0);
+    const d1 = f32x4.sub(f32x4.mul(v128.load(dy, 16), scale1), shift1);
+    const y0 = nmadd(f32x4.sub(v128.load(x), m0), slope0, d0);
+    const y1 = nmadd(f32x4.sub(v128.load(x, 16), m1), slope1, d1);
+    v128.store(dx, y0);
+    v128.store(dx, y1, 16);
   }
 }
 

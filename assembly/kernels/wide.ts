@@ -1,6 +1,7 @@
 import { WIDE } from '../tape';
 import { madd } from '../simd';
 import { GEMM_PANEL } from '../tape/dense';
+import { minimalTiles8 } from './minimal-tiles';
 import { directTiles8, tiles8 } from './tiles';
 
 /*
@@ -69,6 +70,15 @@ export function directTiles(
   for (; panels > 0; panels--, b += panel, c += GEMM_PANEL * 4) {
     directTiles8(rows, a, c, groups, runs, count, length, b);
   }
+}
+
+/** Panels [k][8] of B that lie one after the other, and of a row-major C. Else as minimalTiles8. */
+export function minimalTiles(a: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32, panels: i32): void {
+  const panel = <usize>k << 5;
+  if (wide()) {
+    for (; panels >= 2; panels -= 2, b += panel << 1, c += GEMM_PANEL * 8) minimalTiles16(a, b, c, cStride, groups, k);
+  }
+  for (; panels > 0; panels--, b += panel, c += GEMM_PANEL * 4) minimalTiles8(a, b, c, cStride, groups, k);
 }
 
 function tiles16(
@@ -161,6 +171,60 @@ function store16(c: usize, d: usize, x0: v128, x1: v128, x2: v128, x3: v128): vo
   v128.store(c, x1, 16);
   v128.store(d, x2);
   v128.store(d, x3, 16);
+}
+
+function minimalTiles16(a: usize, b: usize, c: usize, cStride: usize, groups: i32, k: i32): void {
+  const step = (<usize>k) << 2;
+  const end = b + ((<usize>k) << 5);
+  for (; groups > 0; groups--, a += step << 2) {
+    let a0 = a, a1 = a0 + step, a2 = a1 + step, a3 = a2 + step;
+    let p = b;
+    let q = end;
+    let c00 = f32x4.splat(0), c01 = f32x4.splat(0), c02 = f32x4.splat(0), c03 = f32x4.splat(0);
+    let c10 = f32x4.splat(0), c11 = f32x4.splat(0), c12 = f32x4.splat(0), c13 = f32x4.splat(0);
+    let c20 = f32x4.splat(0), c21 = f32x4.splat(0), c22 = f32x4.splat(0), c23 = f32x4.splat(0);
+    let c30 = f32x4.splat(0), c31 = f32x4.splat(0), c32 = f32x4.splat(0), c33 = f32x4.splat(0);
+    do {
+      const b0 = v128.load(p);
+      const b1 = v128.load(p, 16);
+      const b2 = v128.load(q);
+      const b3 = v128.load(q, 16);
+      let x = v128.load32_splat(a0);
+      c00 = madd(x, b0, c00);
+      c01 = madd(x, b1, c01);
+      c02 = madd(x, b2, c02);
+      c03 = madd(x, b3, c03);
+      a0 += 4;
+      x = v128.load32_splat(a1);
+      c10 = madd(x, b0, c10);
+      c11 = madd(x, b1, c11);
+      c12 = madd(x, b2, c12);
+      c13 = madd(x, b3, c13);
+      a1 += 4;
+      x = v128.load32_splat(a2);
+      c20 = madd(x, b0, c20);
+      c21 = madd(x, b1, c21);
+      c22 = madd(x, b2, c22);
+      c23 = madd(x, b3, c23);
+      a2 += 4;
+      x = v128.load32_splat(a3);
+      c30 = madd(x, b0, c30);
+      c31 = madd(x, b1, c31);
+      c32 = madd(x, b2, c32);
+      c33 = madd(x, b3, c33);
+      a3 += 4;
+      p += 32;
+      q += 32;
+    } while (p != end);
+    store16(c, c + 32, c00, c01, c02, c03);
+    c += cStride;
+    store16(c, c + 32, c10, c11, c12, c13);
+    c += cStride;
+    store16(c, c + 32, c20, c21, c22, c23);
+    c += cStride;
+    store16(c, c + 32, c30, c31, c32, c33);
+    c += cStride;
+  }
 }
 
 function directTiles16(

@@ -9,7 +9,7 @@ export const enum GemmFlag {
   Derivative = 4,
   /** B is stored [N, K]. */
   TransposedB = 8,
-  /** A convolution of 3 x 3 taps by minimal filtering; Box1 and Box2 count lines and columns of tiles of 2 x 2 positions. */
+  /** A convolution of 3 x 3 taps by minimal filtering; Box1 and Box2 count lines and columns of tiles of positions. */
   Minimal = 16,
 }
 

@@ -62,10 +62,14 @@ export const BOX_FEW = 64;
 /** Rows of a filter's gradient that are computed at a time. */
 export const FILTER_ROWS = 16;
 
+/** Positions of a side of a tile, the pixels that it reads, and products of a tile, in minimal filtering. */
+export const MINIMAL_TILE = 4;
+export const MINIMAL_SIDE = 6;
+export const MINIMAL_ELEMENTS = 36;
 /** Floats that a thread keeps of a box's transformed tiles, in minimal filtering; the fewest tiles of a box all the same. */
 export const MINIMAL_FLOATS = 65536;
 export const MINIMAL_TILES = 96;
-/** Bytes between the 16 elements' tiles, so that they do not share cache sets. */
+/** Bytes between the elements' tiles, so that they do not share cache sets. */
 export const MINIMAL_GAP = 64;
 
 /** Windows over images; PoolGrad reads Gradient in the shape of the result and writes Target in that of Source. */

@@ -97,6 +97,10 @@ export const enum Normalize {
   Inner,
   Groups,
   Width,
+  /** Added to the result: as large, address or 0. */
+  Addend,
+  /** 1: relu follows. */
+  Relu,
   Length,
 }
 

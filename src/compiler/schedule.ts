@@ -1,8 +1,9 @@
+import { Activation, BinaryKind } from '../../assembly/tape/dense.ts';
 import { Op } from '../../assembly/tape.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { OpName } from '../ops/attributes.ts';
 import type { Call } from '../ops/rule.ts';
-import { isOp, type Tensor } from '../ops/tensor.ts';
+import { isOp, sameShape, type Tensor } from '../ops/tensor.ts';
 
 /** Kernel calls in an order that respects their inputs, with what each reads. */
 export interface Schedule {
@@ -15,14 +16,15 @@ const SOURCES: readonly OpName[] = ['input', 'parameter', 'state', 'constant'];
 
 /** What a call reads, its epilogue included. */
 export function readsOf(call: Call): readonly Tensor[] {
-  const { bias, derivative } = call.epilogue;
-  const extra = [bias, derivative?.inputs[1]].filter((t) => t !== undefined);
+  const { bias, derivative, addend } = call.epilogue;
+  const extra = [bias, derivative?.inputs[1], addend].filter((t) => t !== undefined);
   return [...call.tensor.inputs, ...extra];
 }
 
 /**
  * The calls that make `roots`, fused: bias, activation and the derivative of the activation below go into the
- * matrix product before them when nothing else reads what lies between; a loss and its gradient are one call.
+ * matrix product before them when nothing else reads what lies between, a sum and relu into a normalization; a loss and
+ * its gradient are one call.
  */
 export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   const reached = reach(roots);
@@ -52,9 +54,10 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
     }
     if (typeof tensor.rule.emit !== 'function') continue;
     const call: Call = { tensor, output: tensor, epilogue: {} };
-    if (tensor.rule.epilogue) fuse(call, only);
-    for (let t: Tensor | undefined = call.output; t && t !== tensor; t = t.inputs[0]) made.set(t, call);
     made.set(tensor, call);
+    const fused = { product: fuse, residual: fuseResidual };
+    for (const one of tensor.rule.epilogue ? fused[tensor.rule.epilogue](call, only) : [])
+      made.set(one, call);
     calls.push(call);
   }
   return {
@@ -63,27 +66,57 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   };
 }
 
-function fuse(call: Call, only: (tensor: Tensor) => Tensor | undefined): void {
+/** The only tensor that reads another one, unless that is a result itself. */
+type Only = (tensor: Tensor) => Tensor | undefined;
+
+/** Takes what follows into a product; what is done in its call then. */
+function fuse(call: Call, only: Only): readonly Tensor[] {
   const { epilogue } = call;
+  const fused: Tensor[] = [];
+  const take = (next: Tensor): void => {
+    call.output = next;
+    fused.push(next);
+  };
   for (;;) {
     const next = only(call.output);
-    if (!next || next.inputs[0] !== call.output) return;
+    if (!next || next.inputs[0] !== call.output) return fused;
     if (isOp(next, 'biasAdd') && !epilogue.bias) {
       epilogue.bias = next.inputs[1]!;
-      call.output = next as unknown as Tensor;
+      take(next as unknown as Tensor);
     } else if (isOp(next, 'activation')) {
       epilogue.activation = next;
-      call.output = next as unknown as Tensor;
-      return;
+      take(next as unknown as Tensor);
+      return fused;
     } else if (isOp(next, 'activationGrad') && !epilogue.bias && next.inputs[1]!.id < call.tensor.id) {
       // its reference is there already: that of a block which is made again may come later
       epilogue.derivative = next;
-      call.output = next as unknown as Tensor;
-      return;
+      take(next as unknown as Tensor);
+      return fused;
     } else {
-      return;
+      return fused;
     }
   }
+}
+
+/** The same of a normalization. */
+function fuseResidual(call: Call, only: Only): readonly Tensor[] {
+  const fused: Tensor[] = [];
+  let next = only(call.output);
+  if (next && isOp(next, 'binary') && next.attributes.kind === BinaryKind.Add) {
+    const other = next.inputs.find((input) => input !== call.output)!;
+    // the other is there already, and as large
+    if (other.id > call.tensor.id || !sameShape(other.shape, call.output.shape)) return fused;
+    call.epilogue.addend = other;
+    call.output = next as unknown as Tensor;
+    fused.push(call.output);
+    next = only(call.output);
+  }
+  if (next && isOp(next, 'activation') && next.attributes.kind === Activation.Relu) {
+    call.epilogue.activation = next;
+    call.output = next as unknown as Tensor;
+    fused.push(call.output);
+  }
+  return fused;
 }
 
 function reach(roots: readonly Tensor[]): ReadonlySet<Tensor> {

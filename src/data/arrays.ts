@@ -171,7 +171,8 @@ function fromNested(value: readonly unknown[], what: string): ArrayData {
   return { data, shape };
 }
 
-function isNumberArray(value: unknown): value is NumberArray {
+/** Whether it is a typed array, but of 64-bit integers. */
+export function isNumberArray(value: unknown): value is NumberArray {
   if (!ArrayBuffer.isView(value) || value instanceof DataView) return false;
   return !(value instanceof BigInt64Array || value instanceof BigUint64Array);
 }

@@ -168,6 +168,12 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
     made.forEach(({ weight }, i) => {
       weight.tensor = parameters[i]!;
     });
+    // JavaScript knows no abstract methods
+    if (typeof this.call !== 'function') {
+      throw new UsageError(
+        `layer '${graph.layer}': its class needs a method call(x), which makes its output`,
+      );
+    }
     try {
       const y: unknown = this.call(given(inputs, this.inputs), {
         training,

@@ -32,7 +32,8 @@ export type InitializerName = InitializerConfig['name'];
 
 /**
  * A name, or what a function such as `randomNormal()` returns. By name: randomUniform is from -0.05 to 0.05,
- * randomNormal and truncatedNormal have mean 0 and stddev 0.05, constant is 0, orthogonal has gain 1.
+ * randomNormal and truncatedNormal have mean 0 and stddev 0.05, constant is 0, orthogonal has gain 1. glorotNormal, heNormal
+ * and lecunNormal are cut at two standard deviations and widened to have their variance, as in Keras (PyTorch cuts nothing).
  */
 export type InitializerLike = InitializerName | InitializerConfig;
 
@@ -127,7 +128,7 @@ function variance(name: InitializerName, { fanIn, fanOut }: Fans): number {
   return (name.startsWith('he') ? 2 : 1) / fanIn;
 }
 
-/** Fills `count` floats at `target`, number i a function of (seed, stream, i). */
+/** Fills `count` floats at `target`, number i a function of (seed, stream, i). @internal */
 export function initialize(
   engine: Engine,
   config: InitializerConfig,

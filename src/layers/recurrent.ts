@@ -19,7 +19,7 @@ import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { CallContext, Each, Layer, ParameterSpec } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
+import { type Appliable, apply, type SymbolicTensor, withFields } from './symbolic.ts';
 
 /** Options of every recurrent layer; names and defaults as in Keras. */
 export interface RecurrentOptions extends LayerOptions {
@@ -107,11 +107,11 @@ export interface InitialState {
 }
 
 /** A recurrent layer that can be applied: `lstm(64)(x)`, or `lstm(64)(x, { initialState: [h, c] })`. */
-export type RecurrentLayer = Layer & ((x: SymbolicTensor, states?: InitialState) => SymbolicTensor);
+export type RecurrentLayer = Layer & Appliable<(x: SymbolicTensor, states?: InitialState) => SymbolicTensor>;
 
 /** The same with returnState: its results are a list. */
 export type StateLayer<Results extends SymbolicTensor[]> = Layer &
-  ((x: SymbolicTensor, states?: InitialState) => Results);
+  Appliable<(x: SymbolicTensor, states?: InitialState) => Results>;
 
 /** Added to the stream of a layer for its recurrent dropout; `bidirectional` adds half of it for the second direction. */
 export const RECURRENT_STREAM = 1 << 30;

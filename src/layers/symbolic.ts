@@ -126,8 +126,16 @@ export function apply(
 function checkInputs(layer: AnyLayer, inputs: readonly unknown[], name: string): void {
   for (const input of inputs) {
     if (input instanceof SymbolicTensor) continue;
+    if (isTensor(input)) {
+      throw new UsageError(
+        `layer '${name}' is applied where a model is made, not inside call(), a loss, a metric or gradient(): compute there ` +
+          'with ops (ops.matmul, ops.activation, …), on weights that addWeight made or inputs of the function',
+      );
+    }
+    const data = Array.isArray(input) || ArrayBuffer.isView(input);
     throw new UsageError(
-      `layer '${name}' is applied to symbolic tensors, which input() and other layers make; got ${show(input)}`,
+      `layer '${name}' is applied to symbolic tensors, which input() and other layers make; got ${show(input)}` +
+        (data ? '; numbers go through a model: model.predict(x)' : ''),
     );
   }
   const given = inputs.length;
@@ -141,20 +149,24 @@ function checkInputs(layer: AnyLayer, inputs: readonly unknown[], name: string):
 /** What may stand in a sequential model. */
 export type ChainLayer = Layer;
 
+/** A function that is also called as its method: `dense(64)(x)` is `dense(64).apply(x)`, as of models and custom layers. */
+export type Appliable<F> = F & { readonly apply: F };
+
 /** A layer of one input: `dense(64)(x)`. Applied several times it shares its weights. */
-export type CallableLayer = Layer<1> & ((x: SymbolicTensor) => SymbolicTensor);
+export type CallableLayer = Layer<1> & Appliable<(x: SymbolicTensor) => SymbolicTensor>;
 
 /** A layer of one or more inputs: `attention(x)` or `attention([x, memory])`. */
-export type CallableMany = Layer & ((inputs: SymbolicTensor | readonly SymbolicTensor[]) => SymbolicTensor);
+export type CallableMany = Layer &
+  Appliable<(inputs: SymbolicTensor | readonly SymbolicTensor[]) => SymbolicTensor>;
 
 /** A layer of several inputs: `add()([a, b])`. */
-export type CallableMerge = AnyLayer & ((inputs: readonly SymbolicTensor[]) => SymbolicTensor);
+export type CallableMerge = AnyLayer & Appliable<(inputs: readonly SymbolicTensor[]) => SymbolicTensor>;
 
 /** Makes a layer of one result callable; its fields stay what they are. */
 export function callable(layer: Layer<1>): CallableLayer;
 export function callable(layer: Layer): CallableMany;
 export function callable(layer: AnyLayer): CallableMerge;
-export function callable<L extends AnyLayer>(layer: L): L & ((inputs: unknown) => SymbolicTensor) {
+export function callable<L extends AnyLayer>(layer: L): L & Appliable<(inputs: unknown) => SymbolicTensor> {
   const self = withFields((inputs: unknown): SymbolicTensor => applyTo(self, inputs)[0]!, layer);
   return self;
 }
@@ -169,13 +181,14 @@ export function applyTo(layer: AnyLayer, inputs: unknown): readonly SymbolicTens
   throw new UsageError(`layer '${name}' takes its inputs in an array, as in ${example}; got ${show(inputs)}`);
 }
 
-/** Own properties, since a function has a `name` of its own. */
+/** Own properties, since a function has a `name` and an `apply` of its own. */
 export function withFields<F extends (...args: never[]) => unknown, T extends object>(
   self: F,
   fields: T,
-): F & T {
+): Appliable<F> & T {
+  Object.defineProperty(self, 'apply', { value: self });
   for (const [key, property] of Object.entries(Object.getOwnPropertyDescriptors(fields))) {
     Object.defineProperty(self, key, { ...property, enumerable: true, configurable: true });
   }
-  return self as F & T;
+  return self as Appliable<F> & T;
 }

@@ -53,7 +53,7 @@ export const depthwiseOps: Rules<Depthwises> = {
       [x!, tracer.add(depthwiseOps.depthwiseInput, [dy, w!], attributes, layer)],
       [w!, tracer.add(depthwiseOps.depthwiseFilter, [x!, dy], attributes, layer)],
     ],
-    epilogue: true,
+    epilogue: 'product',
     emit: (e, call) => emitDepthwise(e, call, false),
   },
 
@@ -69,7 +69,7 @@ export const depthwiseOps: Rules<Depthwises> = {
       [dy!, tracer.add(depthwiseOps.depthwise, [dx, w!], attributes, layer)],
       [w!, tracer.add(depthwiseOps.depthwiseFilter, [dx, dy!], attributes, layer)],
     ],
-    epilogue: true,
+    epilogue: 'product',
     emit: (e, call) => emitDepthwise(e, call, true),
   },
 

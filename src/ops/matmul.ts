@@ -73,7 +73,7 @@ export const matmulOps: Rules<'matmul'> = {
       ];
     },
 
-    epilogue: true,
+    epilogue: 'product',
     workspace: (tensor, batch) => {
       const size = dimensions(tensor, batch);
       return isThin(size) ? 0 : gemmScratchBytes(size);

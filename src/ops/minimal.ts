@@ -1,5 +1,11 @@
 import { GEMM_PANEL, GEMM_ROWS, GemmFlag } from '../../assembly/tape/dense.ts';
-import { MINIMAL_FLOATS, MINIMAL_GAP, MINIMAL_TILES } from '../../assembly/tape/spatial.ts';
+import {
+  MINIMAL_ELEMENTS,
+  MINIMAL_FLOATS,
+  MINIMAL_GAP,
+  MINIMAL_TILE,
+  MINIMAL_TILES,
+} from '../../assembly/tape/spatial.ts';
 import type { ConvolutionAttributes, Triple } from './attributes.ts';
 import { type Boxes, type Product, parts, up, volume } from './patches.ts';
 
@@ -21,20 +27,24 @@ export function isMinimalFilter(
   channels: number,
   columns: number,
 ): boolean {
-  const plane = image[0] === 1 && grid[0] === 1 && grid[1] > 1 && grid[2] > 1;
+  const plane = image[0] === 1 && grid[0] === 1 && fills(image) && fills(grid);
   const dense = volume(strides) === 1 && volume(dilations) === 1;
   const three = taps[0] === 1 && taps[1] === 3 && taps[2] === 3;
   return plane && dense && three && channels % 4 === 0 && columns % 4 === 0;
 }
 
-const ELEMENTS = 16;
+/** Whether tiles are full enough: two thirds of the multiplications of the definition at most. */
+function fills([, height, width]: Triple): boolean {
+  const tiles = parts(height, MINIMAL_TILE) * parts(width, MINIMAL_TILE);
+  return MINIMAL_ELEMENTS * tiles * 3 <= 9 * height * width * 2;
+}
 
 /** Lines and columns of tiles of a box: whole lines, as many as fit, or equal parts of one. */
 function boxOf({ grid, channels, columns }: Product, batch: number): Triple {
-  const [height, width] = [parts(grid[1], 2), parts(grid[2], 2)];
+  const [height, width] = [parts(grid[1], MINIMAL_TILE), parts(grid[2], MINIMAL_TILE)];
   const fit = Math.max(
     MINIMAL_TILES,
-    Math.floor(MINIMAL_FLOATS / (ELEMENTS * (channels + up(columns, GEMM_PANEL)))),
+    Math.floor(MINIMAL_FLOATS / (MINIMAL_ELEMENTS * (channels + up(columns, GEMM_PANEL)))),
   );
   if (width > fit) return [1, 1, parts(width, parts(width, fit))];
   return [1, Math.min(Math.floor(fit / width), batch * height), width];
@@ -53,13 +63,13 @@ export function minimalScratch(product: Product, batch: number): number {
   const columns = up(product.columns, GEMM_PANEL);
   const [, lines, across] = boxOf(product, batch);
   const tiles = up(lines * across, GEMM_ROWS);
-  const gaps = ELEMENTS * MINIMAL_GAP;
-  const patch = ELEMENTS * channels;
-  const transformed = ELEMENTS * tiles * (channels + columns);
+  const gaps = MINIMAL_ELEMENTS * MINIMAL_GAP;
+  const work = (MINIMAL_ELEMENTS + 1) * channels;
+  const transformed = MINIMAL_ELEMENTS * tiles * (channels + columns);
   if (flags & GemmFlag.TransposedA) {
-    return up(4 * (patch + ELEMENTS * channels * columns + transformed) + 3 * gaps, 64);
+    return up(4 * (work + MINIMAL_ELEMENTS * channels * columns + transformed) + 3 * gaps, 64);
   }
-  const filter = ELEMENTS * (channels + 1) * columns;
-  const work = Math.max(4 * transformed + 2 * gaps, 4 * 9 * channels * columns);
-  return up(64 + 8 * tiles + 4 * (patch + filter) + work, 64);
+  const filter = MINIMAL_ELEMENTS * channels * columns;
+  const boxes = Math.max(4 * transformed + 2 * gaps, 4 * 9 * channels * columns);
+  return up(4 * (work + filter) + gaps + boxes, 64);
 }

@@ -134,7 +134,8 @@ export const normalizeOps: Rules<
       ];
     },
     inPlace: true,
-    emit: (e, { tensor, output }) => {
+    epilogue: 'residual',
+    emit: (e, { tensor, output, epilogue: { addend, activation } }) => {
       const [x, statistics] = tensor.inputs as readonly [Tensor, Tensor];
       const { gamma, beta } = factors(tensor.inputs, tensor.attributes);
       const { outer, inner, groups, width } = viewOf(x, tensor.attributes, e);
@@ -150,9 +151,11 @@ export const normalizeOps: Rules<
           [Normalize.Inner]: inner,
           [Normalize.Groups]: groups,
           [Normalize.Width]: width,
+          [Normalize.Addend]: addend ? e.address(addend) : 0,
+          [Normalize.Relu]: activation ? 1 : 0,
         },
         Normalize.Length,
-        tensor.inputs.map((input) => e.span(input)),
+        [...tensor.inputs, ...(addend ? [addend] : [])].map((input) => e.span(input)),
         [e.span(output)],
       );
     },

@@ -25,6 +25,8 @@ export interface Epilogue {
   activation?: Tensor<'activation'>;
   /** times f'(reference) */
   derivative?: Tensor<'activationGrad'>;
+  /** Added to what a normalization makes, before its activation. */
+  addend?: Tensor;
 }
 
 /** One kernel call: an operation, the tensor its result becomes after fusion, and further results of some. */
@@ -74,8 +76,11 @@ export interface OpRule<K extends OpName = OpName> {
   emit: ((emitter: Emitter, call: Call<K>) => void) | 'none' | 'alias';
   /** The result may take the place of the first input when that is not needed any more. */
   inPlace?: boolean;
-  /** A bias, an activation or its derivative that follow can be done in the same call. */
-  epilogue?: boolean;
+  /**
+   * What follows and can be done in the same call. 'product': a bias, an activation or its derivative; 'residual': a sum with
+   * another tensor, then relu.
+   */
+  epilogue?: 'product' | 'residual';
   /** Of the gradient of a table: what makes the gradients of some of its rows instead (train/sparse.ts). */
   readonly ofRows?: {
     readonly distinct: OpRule<'distinctRows'>;

@@ -12,6 +12,7 @@ interface Hole {
 
 /** The one memory of a program: JavaScript gives out ranges of it; the core never allocates. */
 export class Arena {
+  /** @internal */
   readonly memory: WebAssembly.Memory;
   /** Free ranges, by address, never adjacent. The first page has the static data of the modules (scripts/build.mjs). */
   readonly #holes: Hole[] = [{ start: PAGE, end: INITIAL_PAGES * PAGE }];
@@ -19,7 +20,14 @@ export class Arena {
   #end: number;
 
   constructor(readonly shared: boolean) {
-    this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+    try {
+      this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAX_PAGES, shared });
+    } catch {
+      throw new RangeError(
+        'no room for another WebAssembly memory: each trainer, and each model that predicts, has one, and a page has room for ' +
+          'about 120 (Chromium 156); let go of those that are not needed any more',
+      );
+    }
     this.#end = INITIAL_PAGES * PAGE;
   }
 

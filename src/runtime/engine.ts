@@ -47,6 +47,9 @@ interface Part extends Record<string, unknown> {
   bind(thread: number, threads: number, sync: number): void;
 }
 
+/** Sends the threads of an engine home that nobody disposed of, when it is collected. */
+const dropped = new FinalizationRegistry<() => void>((dismiss) => dismiss());
+
 /** One instance of the core, and of the families that its programs need, on one arena, with their threads. */
 export class Engine {
   readonly arena: Arena;
@@ -120,6 +123,8 @@ export class Engine {
       const pool = await Pool.start(compiled(core, this.build, true), families, memory, this.threads, sync);
       this.#bind(this.threads, sync);
       this.#pool = pool;
+      const { core: instance } = this;
+      dropped.register(this, () => instance.dismiss(), this);
       // a family that was loaded meanwhile is not theirs
       if (this.#parts.size > parts.length || this.#disposed) this.#dismiss();
     }
@@ -134,6 +139,7 @@ export class Engine {
   #dismiss(): void {
     if (!this.#pool) return;
     this.#pool = undefined;
+    dropped.unregister(this);
     this.core.dismiss();
     this.#bind(1, 0);
   }

@@ -58,7 +58,18 @@ function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
   const { Buffer } = globalThis as { Buffer?: { from(text: string, encoding: 'latin1'): Uint8Array } };
   if (Buffer) return new Uint8Array(Buffer.from(text, 'latin1'));
   const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  let all = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const code = text.charCodeAt(i);
+    all |= code;
+    bytes[i] = code;
+  }
+  if (all > 255) {
+    throw new Error(
+      'the script was not read as UTF-8, in which it is written: put <meta charset="utf-8"> into the page, or load the ' +
+        'script with type="module"',
+    );
+  }
   return bytes;
 }
 

@@ -4,6 +4,7 @@ import type { AnyLayer, ParameterSpec, Tracing } from '../layers/layer.ts';
 import { type Application, callLayer, indicesOf, type SymbolicTensor, specsOf } from '../layers/symbolic.ts';
 import { type Shape, sameShape, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { isModelLayer, type ModelLayer } from './model-layer.ts';
+import type { WeightedLayer } from './shared.ts';
 
 /** An input or an output of a model. */
 export interface Port {
@@ -141,6 +142,11 @@ export class Architecture {
     return [...this.#members.values()].flatMap(({ layer, first }) =>
       isModelLayer(layer) ? [{ layer, first }] : [],
     );
+  }
+
+  /** Layers with weights, but for sub-models. */
+  weightedLayers(): readonly WeightedLayer[] {
+    return [...this.#members.values()].filter(({ layer, specs }) => specs.length > 0 && !isModelLayer(layer));
   }
 
   /** Traces all layers; `prefix` goes before their names. */

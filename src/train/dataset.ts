@@ -31,6 +31,10 @@ export interface CheckedDataset {
   readonly forms: readonly TargetForm[];
 }
 
+/** Options of `fit`, and the weights of rows and classes that other libraries have, as they are written there and here. */
+const MEANT =
+  /weight|^(epochs|batch_?size|shuffle|validation_?(data|split)|onStep|onEpoch|signal|progress)$/i;
+
 /** Checks data against a model and what it is trained for; `what` names the call in messages. */
 export function checkedDataset(
   model: Model<unknown>,
@@ -43,6 +47,13 @@ export function checkedDataset(
     throw new UsageError(
       `${what} takes the data as an object { x, y }, rows and their targets; ` +
         (missing ? `${'x' in data ? 'y' : 'x'} is missing` : `got ${show(data)}`),
+    );
+  }
+  // what else a program keeps with its data is its own; what was meant to change the training is not
+  const meant = Object.keys(data).find((key) => MEANT.test(key));
+  if (meant !== undefined) {
+    throw new UsageError(
+      `${what}: the data have x and y, and no ${show(meant)}; options go into a second argument`,
     );
   }
   const inputs = checkedInputs(model, data.x, what);

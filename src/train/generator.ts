@@ -6,7 +6,7 @@ import type { OpName } from '../ops/attributes.ts';
 import { isOp, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
-import type { Model } from './model.ts';
+import { Model } from './model.ts';
 
 export interface GenerateOptions {
   /** Tokens to make at most. Default: as many as the model's context has. */
@@ -62,6 +62,11 @@ export class TextGenerator {
   #version: number;
 
   constructor(model: Model<unknown>) {
+    if (!(model instanceof Model)) {
+      throw new UsageError(
+        `textGenerator takes a model made by sequential(), model() or loadModel(), got ${show(model)}`,
+      );
+    }
     const [input] = model.inputs;
     const shape = model.outputShape;
     const fits = model.inputs.length === 1 && model.outputs.length === 1 && input!.shape.length === 2;

@@ -1,12 +1,12 @@
-import { Activation } from '../../assembly/tape/dense.ts';
 import { LossForm } from '../../assembly/tape/training.ts';
 import { flag, knownKeys, named, number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { LossAttributes } from '../ops/attributes.ts';
 import { lossOps } from '../ops/losses.ts';
-import { isOp, type Tensor } from '../ops/tensor.ts';
+import type { Tensor } from '../ops/tensor.ts';
 import { overRow, type RowFunction, rowsOf } from './custom-rows.ts';
+import { isSigmoid, logitsBehind } from './logits.ts';
 import { maskedSteps } from './masked.ts';
 
 /** How the losses of rows become one number. */
@@ -69,7 +69,8 @@ export function meanSquaredError(options: LossOptions = {}): Loss {
 /**
  * Softmax cross-entropy on logits: log(sum e^x) - x[class]. Targets are classes (integers from 0, the shape of the
  * output without its last dimension) or weights for each class (one-hot rows, the shape of the output). A model that
- * ends in softmax, to predict probabilities, trains on what goes into it: the same numbers, and no rounding to 0.
+ * ends in softmax, to predict probabilities, trains on what goes into it: the same numbers, and no rounding to 0. Layers
+ * behind the softmax may rearrange what it gives (flatten, reshape, permute); others make `fit` throw.
  */
 export function crossEntropy(options: LossOptions = {}): Loss {
   knownKeys(options, ['reduction'], 'crossEntropy');
@@ -78,7 +79,9 @@ export function crossEntropy(options: LossOptions = {}): Loss {
 
 /**
  * -(t log p + (1 - t) log(1 - p)) for targets t in [0, 1] in the shape of the output; on logits p = sigmoid(x), where
- * a model that ends in sigmoid, to predict probabilities, trains on what goes into it.
+ * a model that ends in sigmoid, to predict probabilities, trains on what goes into it. (Keras takes the output as a
+ * probability unless told otherwise.) Layers behind the sigmoid may rearrange what it gives (flatten, reshape, permute);
+ * behind others, say `fromLogits: false`.
  * On probabilities that a sigmoid made, the gradient of its input is p - t with the clipped p.
  * @throws UsageError on bounds that are not 0 < low < high < 1, or on `clip` without `fromLogits: false`.
  */
@@ -138,16 +141,13 @@ export function takesClasses(loss: Loss): boolean {
   return loss.name === 'crossEntropy';
 }
 
-/** What a loss on logits works on: the input of a last softmax or sigmoid, else the output. */
-export function logitsOf(loss: Loss, output: Tensor): Tensor {
-  const inner =
-    (loss.name === 'crossEntropy' && isOp(output, 'softmax')) ||
-    (loss.name === 'binaryCrossEntropy' && loss.fromLogits && isSigmoid(output));
-  return inner ? output.inputs[0]! : output;
-}
-
-function isSigmoid(tensor: Tensor): boolean {
-  return isOp(tensor, 'activation') && tensor.attributes.kind === Activation.Sigmoid;
+/** What a loss on logits works on: what goes into a softmax or sigmoid at the end, else the output. */
+export function logitsOf(graph: Graph, loss: Loss, output: Tensor): Tensor {
+  if (loss.name === 'crossEntropy') return logitsBehind(graph, loss.name, 'softmax', output);
+  if (loss.name === 'binaryCrossEntropy' && loss.fromLogits) {
+    return logitsBehind(graph, loss.name, 'sigmoid', output);
+  }
+  return output;
 }
 
 /**
@@ -175,7 +175,7 @@ function lossOf(
   target: Tensor,
   form: LossAttributes,
 ): Tensor {
-  const logits = logitsOf(loss, output);
+  const logits = logitsOf(graph, loss, output);
   switch (loss.name) {
     case 'meanSquaredError':
       return graph.add(lossOps.meanSquaredError, [output, target], form);

@@ -127,13 +127,13 @@ export function applyMetric(
   if (binary) {
     const given = metric.name === 'binaryAccuracy' ? metric.threshold : undefined;
     const onLogits = given === undefined && loss.name === 'binaryCrossEntropy' && loss.fromLogits;
-    const prediction = onLogits ? logitsOf(loss, output) : output;
+    const prediction = onLogits ? logitsOf(graph, loss, output) : output;
     const threshold = onLogits ? 0 : (given ?? 0.5);
     return counted(
       graph.add(lossOps.binaryHits, [prediction, target], { threshold, steps: mask !== undefined }),
     );
   }
   return counted(
-    graph.add(lossOps.classHits, [logitsOf(loss, output), target], { sparse: target.type === 'i32' }),
+    graph.add(lossOps.classHits, [logitsOf(graph, loss, output), target], { sparse: target.type === 'i32' }),
   );
 }

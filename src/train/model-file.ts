@@ -27,12 +27,16 @@ export async function loadModel(
   if (source instanceof ArrayBuffer) return decodeModel(new Uint8Array(source), custom);
   if (source instanceof Uint8Array) return decodeModel(source, custom);
   if (typeof source !== 'string') {
-    throw new UsageError(`loadModel takes a path, a Uint8Array or an ArrayBuffer, got ${show(source)}`);
-  }
-  if (!hasFiles()) {
+    const body = typeof source === 'object' && source !== null && 'arrayBuffer' in source;
     throw new UsageError(
-      'loadModel reads a path in Node only; in a browser fetch the file and give its bytes: ' +
-        'loadModel(await response.arrayBuffer())',
+      `loadModel takes a path, a Uint8Array or an ArrayBuffer, got ${show(source)}` +
+        (body ? ': give its bytes, await ….arrayBuffer()' : ''),
+    );
+  }
+  if (!hasFiles() || /^https?:/.test(source)) {
+    const reads = hasFiles() ? `files, got ${show(source)};` : 'a path in Node only; in a browser';
+    throw new UsageError(
+      `loadModel reads ${reads} fetch the file and give its bytes: loadModel(await response.arrayBuffer())`,
     );
   }
   const { readFile } = await import('../io/files.ts');

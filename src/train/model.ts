@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
-import type { Generation, Tracing } from '../layers/layer.ts';
+import type { AnyLayer, Generation, Tracing } from '../layers/layer.ts';
 import { apply, elementsBelow, type SymbolicTensor } from '../layers/symbolic.ts';
 import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
@@ -14,6 +14,7 @@ import { type ModelLayer, modelLayer } from './model-layer.ts';
 import { ParameterLayout, type WeightTensor } from './parameters.ts';
 import { byPort, inForm } from './ports.ts';
 import { type ModelInput, type Prediction, Predictor } from './predictor.ts';
+import type { SharedWeights } from './shared.ts';
 import { type LastingState, StatesOfModel } from './states.ts';
 import { summarize } from './summary.ts';
 
@@ -51,6 +52,19 @@ interface Part {
   seen: number;
 }
 
+/** A layer that is part of other models too: its weights are the same in all of them. */
+interface Share {
+  readonly weights: SharedWeights;
+  /** Of its parameters: first, and behind the last; place in floats. */
+  readonly range: readonly [from: number, to: number];
+  readonly offset: number;
+  readonly floats: number;
+  /** The first model that has it made its weights. */
+  readonly own: boolean;
+  /** Their version when they were last the same. */
+  seen: number;
+}
+
 /** Key of the architecture in a file's metadata, and the version of its form. */
 export const FORMAT_KEY = 'downhill';
 export const FORMAT_VERSION = 1;
@@ -61,12 +75,14 @@ export class Model<Output = Prediction> {
   readonly seed: number;
   readonly reproducible: boolean;
   readonly checkpoint: boolean;
+  /** @internal */
   readonly layout: ParameterLayout;
-  /** As a layer of other models, the same one in all of them. */
+  /** As a layer of other models, the same one in all of them. @internal */
   readonly asLayer: ModelLayer;
-  /** Those that its layers carry from batch to batch; of models within it, too. */
+  /** Those that its layers carry from batch to batch; of models within it, too. @internal */
   readonly states = new StatesOfModel();
   readonly #parts: readonly Part[];
+  readonly #shares: Share[] = [];
   readonly #frozen = new Set<string>();
   #weights: Float32Array | undefined;
   /** Newer ones than these, where a trainer has them. */
@@ -126,6 +142,7 @@ export class Model<Output = Prediction> {
   /**
    * Traces the model on a new graph; with `fresh`, as a text generator runs it: for so many new positions of its input,
    * an input 'positions' saying which.
+   * @internal
    */
   trace(training: boolean, fresh?: number): Trace {
     const graph = new Graph();
@@ -166,7 +183,7 @@ export class Model<Output = Prediction> {
     return { positions, capacity: this.inputShape[0]! };
   }
 
-  /** What programs call the data of an input: x, or x.name where there are several. */
+  /** What programs call the data of an input: x, or x.name where there are several. @internal */
   inputKey({ name }: Port): string {
     return this.inputs.length === 1 ? 'x' : `x.${name}`;
   }
@@ -187,7 +204,7 @@ export class Model<Output = Prediction> {
     return inForm(this.outputs, this.architecture.outputForm, results) as Applied<Output>;
   }
 
-  /** Models within this one. */
+  /** Models within this one. @internal */
   subModels(): readonly Model<unknown>[] {
     return this.#parts.flatMap(({ model }) => [model, ...model.subModels()]);
   }
@@ -211,13 +228,13 @@ export class Model<Output = Prediction> {
     return [...this.#frozen];
   }
 
-  /** Whether each parameter is trained, in the order of the layout. */
+  /** Whether each parameter is trained, in the order of the layout. @internal */
   trainable(): readonly boolean[] {
     const frozen = this.frozenParameters();
     return this.layout.list.map(({ trainable }, i) => trainable && !frozen[i]);
   }
 
-  /** Whether each parameter is one of a frozen layer, here or in a sub-model. */
+  /** Whether each parameter is one of a frozen layer, here or in a sub-model. @internal */
   frozenParameters(): readonly boolean[] {
     const result = this.layout.list.map(({ layer }) => this.#frozen.has(layer.split('/', 1)[0]!));
     for (const { model, first } of this.#parts) {
@@ -259,33 +276,53 @@ export class Model<Output = Prediction> {
     this.adopt(flat);
   }
 
-  /** All weights in one range (the model's own, not a copy), made from the seed at the first use. */
+  /** All weights in one range (the model's own, not a copy), made from the seed at the first use. @internal */
   flat(): Float32Array {
     if (this.#lent) this.#take(this.#lent());
-    this.#weights ??= initialWeights(
-      this.layout,
-      this.seed,
-      this.#parts.map(({ first, model }) => [first, first + model.layout.list.length]),
-    );
+    this.#weights ??= initialWeights(this.layout, this.seed, [
+      ...this.#parts.map(({ first, model }) => [first, first + model.layout.list.length] as const),
+      ...this.#shares.flatMap(({ own, range }) => (own ? [] : [range])),
+    ]);
     for (const part of this.#parts) {
       if (part.seen === part.model.version) continue;
       this.#weights.set(part.model.flat(), part.offset);
       part.seen = part.model.version;
     }
+    for (const share of this.#shares) {
+      if (share.seen === share.weights.version) continue;
+      this.#weights.set(share.weights.flat(), share.offset);
+      share.seen = share.weights.version;
+    }
     return this.#weights;
   }
 
-  /** Changes with the weights, those of sub-models included. */
-  get version(): number {
-    return this.#parts.reduce((sum, { model }) => sum + model.version, this.#version);
+  /** A layer is part of another model too: `own` says that the weights are this one's. @internal */
+  join(layer: AnyLayer, weights: SharedWeights, own: boolean): void {
+    const { first, specs } = this.architecture.weightedLayers().find((entry) => entry.layer === layer)!;
+    const range = [first, first + specs.length] as const;
+    const [start, end] = [this.layout.list[first]!, this.layout.list[range[1] - 1]!];
+    const { offset } = start;
+    const floats = end.offset + end.count - offset;
+    const seen = own ? weights.lend(() => this.flat().subarray(offset, offset + floats)) : -1;
+    this.#shares.push({ weights, range, offset, floats, own, seen });
   }
 
-  /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. */
+  /** Changes with the weights, those of sub-models included. @internal */
+  get version(): number {
+    const parts = this.#parts.reduce((sum, { model }) => sum + model.version, this.#version);
+    return this.#shares.reduce((sum, { weights }) => sum + weights.version, parts);
+  }
+
+  /** Takes over weights, and gives sub-models theirs; a trainer's own copy is up to date at the version returned. @internal */
   adopt(flat: Float32Array): number {
     this.#take(flat);
     for (const part of this.#parts) {
       const { model, offset } = part;
       part.seen = model.adopt(flat.subarray(offset, offset + model.layout.floats));
+    }
+    for (const share of this.#shares) {
+      const { weights, offset, floats } = share;
+      share.seen = weights.adopt(flat.subarray(offset, offset + floats));
     }
     this.#version++;
     return this.version;
@@ -294,12 +331,17 @@ export class Model<Output = Prediction> {
   /**
    * The same of weights that are asked for when somebody needs them, since to copy a large model may take longer than a
    * step. What `lent` gives is good to read until the next `adopt` or `lend`.
+   * @internal
    */
   lend(lent: () => Float32Array): number {
     this.#lent = lent;
     for (const part of this.#parts) {
       const { model, offset } = part;
       part.seen = model.lend(() => lent().subarray(offset, offset + model.layout.floats));
+    }
+    for (const share of this.#shares) {
+      const { weights, offset, floats } = share;
+      share.seen = weights.lend(() => lent().subarray(offset, offset + floats));
     }
     this.#version++;
     return this.version;

@@ -7,11 +7,15 @@ import { Architecture, type Ports } from './architecture.ts';
 import { Model, type ModelSettings } from './model.ts';
 import { isModelLayer } from './model-layer.ts';
 import type { Prediction } from './predictor.ts';
+import { checkApart, shareLayers } from './shared.ts';
 
 interface CommonOptions {
   /** As a layer of another model. Default: the type, numbered. */
   name?: string;
-  /** Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0. */
+  /**
+   * Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0, so two models of the same layers
+   * begin alike: members of an ensemble need seeds of their own.
+   */
   seed?: number;
   /**
    * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
@@ -61,10 +65,11 @@ export function input(shape: readonly number[], options: { name?: string } = {})
 }
 
 /**
- * A model of layers as a graph, from `inputs` to `outputs`. A layer applied several times shares its weights; a model
- * may be a layer, by `apply`, and shares its weights with the model that it is part of.
- * @throws UsageError on an input that no output depends on, an output that depends on another input, or two layers of
- *   one name.
+ * A model of layers as a graph, from `inputs` to `outputs`. A layer has one set of weights, however often it is applied and
+ * in however many graphs: after `const code = dense(2)(x)`, a model that ends in `code` is the encoder of one that goes on
+ * from it, trained or not. A model may be a layer, by `apply`, and shares its weights with the model that it is part of.
+ * @throws UsageError on an input that no output depends on, an output that depends on another input, two layers of one
+ *   name, or a layer whose weights in a model made before have other shapes.
  */
 export function model<const Outputs extends Tensors>(
   options: ModelOptions<Outputs>,
@@ -79,12 +84,15 @@ export function model<const Outputs extends Tensors>(
   }
   const architecture = new Architecture('model', inputs, ports(options.outputs, 'model: outputs'));
   const { inputs: _, outputs: __, ...settings } = options;
-  return new Model(architecture, modelSettings(settings, 'model'));
+  const made = new Model<PredictionOf<Outputs>>(architecture, modelSettings(settings, 'model'));
+  checkApart(made);
+  shareLayers(made);
+  return made;
 }
 
 /**
- * A model of layers one after the other, models among them. Weights follow from the seed. A layer that is there twice
- * has weights for each place; `model` shares them.
+ * A model of layers one after the other, models among them. Weights follow from the seed. A layer that is there twice, or
+ * in several models, has weights for each place; `model` shares them.
  * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
  *   one before it.
  */
@@ -122,7 +130,9 @@ export function sequentialModel(options: object, layers: readonly (AnyLayer | Mo
     { form: 'single', list: [{ name: undefined, tensor: first }] },
     { form: 'single', list: [{ name: undefined, tensor: x }] },
   );
-  return new Model(architecture, settings);
+  const made = new Model(architecture, settings);
+  checkApart(made);
+  return made;
 }
 
 export function modelSettings(options: object, what: string): ModelSettings {

@@ -32,7 +32,9 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
   const { outputs, architecture } = model;
   const single = outputs.length === 1;
   const names = outputs.map(({ name }) => name);
-  const { loss, lossWeights = {}, metrics = single ? [] : {} } = options;
+  const { loss } = options;
+  const lossWeights = options.lossWeights ?? {};
+  const metrics = options.metrics ?? (single ? [] : {});
   // a loss by name is a record as well as one with options
   const alone = single && !(typeof loss === 'object' && Object.hasOwn(loss, names[0]!));
   const losses = byPort<unknown>(outputs, alone ? 'single' : 'record', loss, 'Trainer.create: loss').map(

@@ -5,7 +5,10 @@ import { UsageError } from '../errors.ts';
 export interface OptimizerOptions {
   /** At least 0; `trainer.learningRate` changes it later. Default 0.01 for sgd, 0.001 for the others. */
   learningRate?: number;
-  /** Decoupled weight decay: each step also does w -= learningRate · weightDecay · w. Default 0 (adamw: 0.01). */
+  /**
+   * Decoupled weight decay: each step also does w -= learningRate · weightDecay · w. (As in Keras; PyTorch's other than
+   * AdamW add weightDecay · w to the gradient, as `l2` of half of it does.) Default 0; of adamw 0.01, as in PyTorch (Keras: 0.004).
+   */
   weightDecay?: number;
   /** Largest absolute value of a gradient's element. Default: none. */
   clipValue?: number;
@@ -14,18 +17,21 @@ export interface OptimizerOptions {
 }
 
 export interface SgdOptions extends OptimizerOptions {
-  /** m = momentum · m + g; w -= learningRate · m. At least 0, below 1. Default 0. */
+  /**
+   * m = momentum · m + g; w -= learningRate · m, as in PyTorch: a new rate applies to all of m at once (Keras has the rate
+   * within m). At least 0, below 1. Default 0.
+   */
   momentum?: number;
   /** Nesterov's form, w -= learningRate · (g + momentum · m) (Sutskever et al. 2013). Default false. */
   nesterov?: boolean;
 }
 
 export interface RmspropOptions extends OptimizerOptions {
-  /** Decay of the mean square, at least 0, below 1. Default 0.9. */
+  /** Decay of the mean square, at least 0, below 1. Default 0.9 (PyTorch: 0.99). */
   rho?: number;
   /** Of the divided gradients, at least 0, below 1. Default 0. */
   momentum?: number;
-  /** Added to the root. Default 1e-8. */
+  /** Added to the root (Keras: to what is under it, 1e-7). Default 1e-8. */
   epsilon?: number;
   /** Divides by the standard deviation instead (Graves 2013). Default false. */
   centered?: boolean;
@@ -36,7 +42,7 @@ export interface AdamOptions extends OptimizerOptions {
   beta1?: number;
   /** Decay of the mean square, at least 0, below 1. Default 0.999. */
   beta2?: number;
-  /** Added to the root. Default 1e-8. */
+  /** Added to the root. Default 1e-8 (Keras: 1e-7). */
   epsilon?: number;
 }
 

@@ -1,4 +1,5 @@
 import { nearest, show } from '../checks.ts';
+import { isNumberArray } from '../data/arrays.ts';
 import { UsageError } from '../errors.ts';
 import type { ParameterSpec } from '../layers/layer.ts';
 import { sizeOf } from '../ops/tensor.ts';
@@ -65,8 +66,13 @@ export class ParameterLayout {
     const byName = new Map<string, WeightTensor>();
     for (const tensor of tensors) {
       const name: unknown = tensor?.name;
-      if (typeof name !== 'string' || !Array.isArray(tensor.shape) || !ArrayBuffer.isView(tensor.data)) {
+      if (typeof name !== 'string' || !Array.isArray(tensor.shape)) {
         throw new UsageError(`setWeights: each weight must be { name, data, shape }, got ${show(tensor)}`);
+      }
+      if (!isNumberArray(tensor.data)) {
+        throw new UsageError(
+          `setWeights: weight ${show(name)}: data must be a Float32Array, got ${show(tensor.data)}`,
+        );
       }
       if (!names.has(name)) {
         const near = nearest(name, [...names]);

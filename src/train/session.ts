@@ -123,10 +123,11 @@ export class Session {
     this.#version = this.model.lend(() => this.#weights);
   }
 
-  /** The same when it has ended: the model has copies. */
+  /** The same when it has ended: the model has copies. Unless it has got others since the pause, which a callback gave. */
   pull(): void {
     this.#training?.states.pull();
-    this.#version = this.model.adopt(this.#weights);
+    if (this.#version === this.model.version) this.#version = this.model.adopt(this.#weights);
+    else this.model.flat();
   }
 
   get #weights(): Float32Array {

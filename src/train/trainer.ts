@@ -56,12 +56,12 @@ export interface FitOptions {
   /** Evaluated after each epoch, in its logs as `val_loss`, … Default: none. */
   validationData?: Dataset;
   /**
-   * After each step, the model having the new weights; slows small models down, since every step then comes back to
-   * JavaScript.
+   * After each step, the model having the new weights; a promise is waited for. Slows small models down, since every step
+   * then comes back to JavaScript.
    */
-  onStep?(event: StepEvent): void;
+  onStep?(event: StepEvent): unknown;
   /** After each epoch, the model having the new weights; a promise is waited for. */
-  onEpoch?(event: EpochEvent): void | Promise<void>;
+  onEpoch?(event: EpochEvent): unknown;
   /** Stops before the next step: `fit` rejects with the signal's reason, the weights of the last step are kept. */
   signal?: AbortSignal;
   /** A progress bar on the terminal. Default: when the standard error is a terminal. */
@@ -102,8 +102,15 @@ export class Trainer {
     /** For each output its loss, weight and metrics. */
     readonly objectives: readonly Objective[],
     readonly optimizer: Optimizer,
+    /** @internal */
     readonly session: Session,
-  ) {}
+  ) {
+    // JavaScript knows no private constructors
+    if (session instanceof Session) return;
+    throw new UsageError(
+      'a trainer is made by await Trainer.create(model, { loss, … }), not by new Trainer(…)',
+    );
+  }
 
   /**
    * Prepares training. The model and its trainer share the weights: what `fit` trains, `model.predict` uses.
@@ -117,7 +124,7 @@ export class Trainer {
       );
     }
     knownKeys(options, ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
-    if (options.loss === undefined) {
+    if ((options.loss ?? undefined) === undefined) {
       throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
     }
     const objectives = objectivesOf(model, options);
@@ -161,9 +168,9 @@ export class Trainer {
     callback(options.onEpoch, 'fit: onEpoch');
     checkSignal(options.signal, 'fit');
     if (options.progress !== undefined) flag(options.progress, 'fit: progress');
+    const held = options.validationData ?? undefined;
     const validation =
-      options.validationData &&
-      checkedDataset(model, objectives, options.validationData, 'fit: validationData');
+      held === undefined ? undefined : checkedDataset(model, objectives, held, 'fit: validationData');
 
     if (model.stateful) {
       if (shuffle) {
@@ -181,21 +188,23 @@ export class Trainer {
     try {
       const training = session.load(checked);
       loaded.push(training);
-      const held = validation && session.load(validation);
-      if (held) loaded.push(held);
+      const validating = validation && session.load(validation);
+      if (validating) loaded.push(validating);
       await this.#evaluations;
       if (model.stateful) model.states.expect(batchSize, 'fit');
       const program = session.trainingProgram(checked.forms, batchSize);
-      session.resume();
       await session.engine.start();
+      session.resume();
       program.start({ ...training, batchSize, shuffle });
       const bar = new ProgressBar(options.progress, epochs, program.stepsPerEpoch);
       try {
         return await this.#run(program, epochs, options, bar, async () => {
-          if (!held) return {};
-          if (model.stateful) session.pause();
-          const logs = await this.#queued(() => this.#evaluateLoaded(held, validation.forms, options.signal));
-          if (model.stateful) session.resume();
+          if (!validating) return {};
+          session.pause();
+          const logs = await this.#queued(() =>
+            this.#evaluateLoaded(validating, validation.forms, options.signal),
+          );
+          session.resume();
           return Object.fromEntries(Object.entries(logs).map(([name, value]) => [`val_${name}`, value]));
         });
       } finally {
@@ -229,7 +238,10 @@ export class Trainer {
     }
   }
 
-  /** Ends the trainer's threads; it still trains, on one. Without threads there is nothing to end. */
+  /**
+   * Ends the trainer's threads; it still trains, on one. Without threads there is nothing to end. Those of a trainer that
+   * nobody holds any more end when it is collected.
+   */
   dispose(): void {
     this.session.engine.dispose();
   }
@@ -271,7 +283,11 @@ export class Trainer {
       if (onStep) {
         const step = ((done - 1) % perEpoch) + 1;
         session.pause();
-        onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
+        const waited = onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
+        if (waited !== undefined) {
+          await waited;
+          await this.#evaluations;
+        }
         session.resume();
       }
       if (history.length > ended && epochwise) {

@@ -37,3 +37,11 @@ it('holds no layer or operation that is not used', async () => {
   }
   expect(await bundle("export { loadModel } from './index.ts';")).toContain('function groupNormalization(');
 });
+
+it('holds those operations of downhill/ops that are used', async () => {
+  const text = await bundle(
+    "import * as ops from 'downhill/ops'; export const twice = (x) => ops.mul(x, 2);",
+  );
+  expect(text).toContain('function mul(');
+  for (const unused of ['oneHot', 'transpose', 'softmax']) expect(text).not.toContain(`function ${unused}(`);
+});

@@ -15,6 +15,27 @@ describe('data', () => {
       'fit takes the data as an object { x, y }, rows and their targets; y is missing',
     ],
     [
+      'more than data',
+      () => train({ x, y, sampleWeight: [1, 2] }),
+      "fit: the data have x and y, and no 'sampleWeight'; options go into a second argument",
+    ],
+    [
+      'options among the data',
+      () => train({ x, y, batch_size: 2 }),
+      "fit: the data have x and y, and no 'batch_size'; options go into a second argument",
+    ],
+    [
+      'a promise of data',
+      () => train({ x: Promise.resolve(x), y }),
+      'fit: x must be { data: TypedArray, shape: [rows, …] } or nested arrays, got a promise: await it first',
+    ],
+    [
+      'a Map',
+      () => train({ x: new Map(), y }),
+      'fit: x must be { data: TypedArray, shape: [rows, …] } or nested arrays, got an object of class Map',
+    ],
+    ['a bigint', () => train({ x: [[1, 2, 3n]], y: [0] }), 'fit: x[0][2] must be a number, got 3n'],
+    [
       'different lengths',
       () => train({ x, y: [0] }),
       'fit: x has 2 rows, y has 1; each row of x needs its target in y',

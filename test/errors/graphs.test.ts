@@ -30,6 +30,11 @@ describe('graphs', () => {
       "layer 'dense' is applied to symbolic tensors",
     ],
     [
+      'numbers',
+      () => dense(3)([[1, 2, 3]] as never),
+      'got an array of 1; numbers go through a model: model.predict(x)',
+    ],
+    [
       'a merge without array',
       () => add({ name: 'sum' })(anyInput() as never),
       "layer 'sum' takes its inputs in an array, as in add()([a, b])",

@@ -35,6 +35,37 @@ describe('options', () => {
       'sequential takes options as an object { inputShape, name, seed, reproducible, checkpoint }, got undefined',
     ],
     ['layers only', () => loose.sequential!([dense(2)]), 'sequential takes options as an object'],
+    [
+      'an argument among the options',
+      () => loose.dense!({ units: 3, activation: 'relu' }),
+      'dense: units must be an integer of at least 1, got an object; write dense(3, …)',
+    ],
+    [
+      'a rate among the options',
+      () => loose.dropout!({ rate: 0.5 }),
+      'dropout: rate must be a number >= 0 and < 1, got an object; write dropout(0.5, …)',
+    ],
+    [
+      'a loss of null',
+      () => trainer({ loss: null }),
+      "Trainer.create: give a loss, for example 'crossEntropy'",
+    ],
+    [
+      'new Trainer',
+      () =>
+        new (Trainer as unknown as new (...values: unknown[]) => unknown)(model(), { loss: 'crossEntropy' }),
+      'a trainer is made by await Trainer.create(model, { loss, … }), not by new Trainer(…)',
+    ],
+    [
+      'a promise of a model',
+      () => loose.textGenerator!(Promise.resolve(model())),
+      'textGenerator takes a model made by sequential(), model() or loadModel(), got a promise: await it first',
+    ],
+    [
+      'a list with a symbol',
+      () => loose.dense!([Symbol('units')]),
+      'dense: units must be an integer of at least 1, got an array of 1',
+    ],
     ['a number', () => loose.adam!(0.1), 'adam takes options as an object { learningRate, '],
     ['a string', () => loose.dense!(3, 'relu'), 'dense takes options as an object { name, activation, '],
     [

@@ -41,6 +41,26 @@ describe('weights and files', () => {
       'got shape [3, 4] with 3 numbers',
     ],
     [
+      'weights that were JSON',
+      set((all) => JSON.parse(JSON.stringify(all))),
+      "setWeights: weight 'dense/kernel': data must be a Float32Array, got an object",
+    ],
+    [
+      'integers of 64 bits',
+      set(([first, ...all]) => [{ ...first, data: new BigInt64Array(12) }, ...all]),
+      "setWeights: weight 'dense/kernel': data must be a Float32Array, got BigInt64Array",
+    ],
+    [
+      'a response to load',
+      () => loose.loadModel!(new Response()),
+      'got an object of class Response: give its bytes, await ….arrayBuffer()',
+    ],
+    [
+      'an address to load',
+      () => loose.loadModel!('https://localhost/model.safetensors'),
+      "loadModel reads files, got 'https://localhost/model.safetensors'; fetch the file and give its bytes",
+    ],
+    [
       'nothing to load',
       () => loose.loadModel!(),
       'loadModel takes a path, a Uint8Array or an ArrayBuffer, got undefined',

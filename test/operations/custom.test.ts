@@ -162,6 +162,11 @@ const chain = (layer: CustomLayer) => sequential({ inputShape: [4] }, [layer]);
 const saved = () => sequential({ inputShape: [4] }, [new Affine({ units: 2 })]).toBytes();
 const unnamed = lambda((t) => t);
 
+/** JavaScript knows no abstract methods. */
+abstract class Mute extends CustomLayer {
+  static readonly type = 'Mute';
+}
+
 describe('errors of custom layers', () => {
   each([
     [
@@ -174,6 +179,11 @@ describe('errors of custom layers', () => {
       'a number',
       () => chain(layerOf(() => 3)),
       'call must return a tensor [batch, …] made by operations from its input, got 3',
+    ],
+    [
+      'no call',
+      () => chain(new (Mute as unknown as new () => CustomLayer)()),
+      "layer 'Mute': its class needs a method call(x), which makes its output",
     ],
     ['a promise', () => chain(layerOf(async (t) => t)), 'got a promise: it cannot be async'],
     ['no batch', () => chain(layerOf(() => undefined)), "layer 'Some': call must return a tensor"],

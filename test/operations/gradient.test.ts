@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type GradientFunction, gradient, ops, type Tensor } from '../../src/index.ts';
+import { dense, type GradientFunction, gradient, ops, type Tensor } from '../../src/index.ts';
 import { each } from '../errors/support.ts';
 import { generator, make } from '../reference/numbers.ts';
 
@@ -123,6 +123,12 @@ describe('errors of gradient', () => {
       'too few inputs',
       () => call((a: Tensor, b: Tensor) => ops.add(a, b), 1),
       'ops.add: takes tensors, weights, numbers or arrays, got undefined',
+    ],
+    [
+      'a layer',
+      () => call((x: Tensor) => ops.sum(dense(2)(x as never) as never), [[1, 2]]),
+      "layer 'dense' is applied where a model is made, not inside call(), a loss, a metric or gradient(): compute there " +
+        'with ops (ops.matmul, ops.activation, …)',
     ],
     ['an empty input', () => call((x: Tensor) => x, []), 'gradient: input 1 is empty'],
     ['text', () => call((x: Tensor) => x, ['a']), "gradient: input 1[0] must be a number, got 'a'"],

@@ -41,6 +41,7 @@ export const GEOMETRIES: readonly Geometry[] = [
   { name: 'wider than the image', image: [2, 2], taps: [5, 5], padding: 'same' },
   { name: '1-D causal, dilation 2', image: [9], taps: [3], dilations: [2], padding: 'causal' },
   { name: '3x3 same, by fours', image: [5, 6], taps: [3, 3], padding: 'same', unit: 4 },
+  { name: '3x3 same, by fours, tiles in a row', image: [3, 14], taps: [3, 3], padding: 'same', unit: 4 },
   { name: '3x3, by fours, groups', image: [4, 7], taps: [3, 3], groups: 2, unit: 4 },
   { name: '3-D', image: [3, 4, 3], taps: [2, 3, 2], strides: [1, 2, 1], padding: 'same' },
 ];
@@ -94,29 +95,30 @@ function lengths({ taps, grid, channels, filters, groups, batch }: twin.Convolut
 
 /**
  * Bounds of the three. Sums of products: |error| <= gamma(n) of the sum of the magnitudes, n products (Higham 2002, eq.
- * 3.5). By minimal filtering the sums run over channels or tiles, and the transformations round as often as they add:
- * twice the source or dy, four times the filter, and the result.
+ * 3.5). By minimal filtering the sums run over channels or tiles, and each of the transformations, done along columns and
+ * lines, rounds a term at most so often, its rounded factors included: B four times, A five, or four of dy, G four, or five of
+ * dU.
  */
 export const bounds = {
   forward(x: Numbers, w: Numbers, size: twin.ConvolutionSize): number[] {
     const { channels, filters, groups } = size;
     if (isMinimal(size, channels / groups, filters / groups)) {
-      return times(forwardMagnitude(x, w, size), channels / groups + 10);
+      return times(forwardMagnitude(x, w, size), channels / groups + 2 * (4 + 4 + 5));
     }
     return times(twin.convolution(magnitudes(x), magnitudes(w), size), lengths(size).forward);
   },
   input(dy: Numbers, w: Numbers, size: twin.ConvolutionSize): number[] {
     const { channels, filters, groups } = size;
     if (isMinimal(size, filters / groups, channels / groups)) {
-      return times(inputMagnitude(dy, w, size), filters / groups + 10);
+      return times(inputMagnitude(dy, w, size), filters / groups + 2 * (4 + 4 + 5));
     }
     return times(twin.convolutionInput(magnitudes(dy), magnitudes(w), size), lengths(size).input);
   },
   filter(x: Numbers, dy: Numbers, size: twin.ConvolutionSize): number[] {
     const { channels, filters, groups, batch, grid } = size;
     if (isMinimalFilter(size, channels / groups, filters / groups)) {
-      const tiles = batch * Math.ceil(grid[1] / 2) * Math.ceil(grid[2] / 2);
-      return times(filterMagnitude(x, dy, size), tiles + 8);
+      const tiles = batch * Math.ceil(grid[1] / 4) * Math.ceil(grid[2] / 4);
+      return times(filterMagnitude(x, dy, size), tiles + 2 * (4 + 4 + 5));
     }
     return times(twin.convolutionFilter(magnitudes(x), magnitudes(dy), size), lengths(size).filter);
   },

@@ -1,5 +1,5 @@
 /**
- * What the errors of minimal filtering F(2 x 2, 3 x 3) are measured by: its sums with the magnitude of every factor, that
+ * What the errors of minimal filtering F(4 x 4, 3 x 3) are measured by: its sums with the magnitude of every factor, that
  * of the transformations included (Barabasz et al. 2020, section 4). Sources, kernels and results as in convolution.ts.
  */
 import type { Triple } from '../../src/ops/attributes.ts';
@@ -8,23 +8,32 @@ import type { Numbers } from './numbers.ts';
 
 type Matrix = readonly (readonly number[])[];
 
-// magnitudes of the matrices
+// magnitudes of the matrices; those of the points ±a, ±b
+const [a, b] = [Math.SQRT1_2, Math.SQRT2];
 const B: Matrix = [
-  [1, 0, 1, 0],
-  [0, 1, 1, 0],
-  [0, 1, 1, 0],
-  [0, 1, 0, 1],
+  [1, 0, 2.5, 0, 1, 0],
+  [0, 2 * a, 2, a, 1, 0],
+  [0, 2 * a, 2, a, 1, 0],
+  [0, a, 0.5, b, 1, 0],
+  [0, a, 0.5, b, 1, 0],
+  [0, 1, 0, 2.5, 0, 1],
 ];
 const G: Matrix = [
   [1, 0, 0],
-  [0.5, 0.5, 0.5],
-  [0.5, 0.5, 0.5],
+  [2 / 3, (2 * a) / 3, 1 / 3],
+  [2 / 3, (2 * a) / 3, 1 / 3],
+  [1 / 6, b / 6, 1 / 3],
+  [1 / 6, b / 6, 1 / 3],
   [0, 0, 1],
 ];
 const A: Matrix = [
-  [1, 1, 1, 0],
-  [0, 1, 1, 1],
+  [1, 1, 1, 1, 1, 0],
+  [0, a, a, b, b, 0],
+  [0, 0.5, 0.5, 2, 2, 0],
+  [0, a / 2, a / 2, 2 * b, 2 * b, 1],
 ];
+/** Positions of a side of a tile, and pixels that it reads. */
+const [TILE, SIDE] = [4, 6];
 const turned = (m: Matrix): Matrix => m[0]!.map((_, j) => m.map((row) => row[j]!));
 
 /** m x mᵀ of a square x. */
@@ -71,7 +80,7 @@ function eachTile(
   visit: (n: number, y: number, x: number) => void,
 ): void {
   for (let n = 0; n < batch; n++)
-    for (let y = 0; y < height; y += 2) for (let x = 0; x < width; x += 2) visit(n, y, x);
+    for (let y = 0; y < height; y += TILE) for (let x = 0; x < width; x += TILE) visit(n, y, x);
 }
 
 /** [batch, …grid, filters] */
@@ -88,18 +97,18 @@ export function forwardMagnitude(x: Numbers, w: Numbers, size: ConvolutionSize):
     ),
   );
   eachTile(grid, batch, (n, line, column) => {
-    const sums = Array.from({ length: filters }, () => new Array<number>(16).fill(0));
+    const sums = Array.from({ length: filters }, () => new Array<number>(SIDE * SIDE).fill(0));
     for (let c = 0; c < channels; c++) {
-      const v = around(B, square(x, image, channels, [n, line - before[1], column - before[2], c], 4));
+      const v = around(B, square(x, image, channels, [n, line - before[1], column - before[2], c], SIDE));
       const first = Math.floor(c / perGroup) * share;
       for (let f = first; f < first + share; f++) {
         const u = kernels[c % perGroup]![f]!;
-        for (let i = 0; i < 16; i++) sums[f]![i]! += u[i]! * v[i]!;
+        for (let i = 0; i < SIDE * SIDE; i++) sums[f]![i]! += u[i]! * v[i]!;
       }
     }
     for (let f = 0; f < filters; f++) {
       around(A, sums[f]!).forEach((value, i) => {
-        const [to, at] = [line + (i >> 1), column + (i & 1)];
+        const [to, at] = [line + Math.floor(i / TILE), column + (i % TILE)];
         if (to < grid[1] && at < grid[2]) y[((n * grid[1] + to) * grid[2] + at) * filters + f] = value;
       });
     }
@@ -131,17 +140,17 @@ export function inputMagnitude(dy: Numbers, w: Numbers, size: ConvolutionSize): 
 export function filterMagnitude(x: Numbers, dy: Numbers, size: ConvolutionSize): number[] {
   const { batch, image, grid, before, channels, filters, groups } = size;
   const [perGroup, share] = [channels / groups, filters / groups];
-  const sums = Array.from({ length: perGroup * filters }, () => new Array<number>(16).fill(0));
+  const sums = Array.from({ length: perGroup * filters }, () => new Array<number>(SIDE * SIDE).fill(0));
   eachTile(grid, batch, (n, line, column) => {
     const gradients = Array.from({ length: filters }, (_, f) =>
-      around(turned(A), square(dy, grid, filters, [n, line, column, f], 2)),
+      around(turned(A), square(dy, grid, filters, [n, line, column, f], TILE)),
     );
     for (let c = 0; c < channels; c++) {
-      const v = around(B, square(x, image, channels, [n, line - before[1], column - before[2], c], 4));
+      const v = around(B, square(x, image, channels, [n, line - before[1], column - before[2], c], SIDE));
       const first = Math.floor(c / perGroup) * share;
       for (let f = first; f < first + share; f++) {
         const sum = sums[(c % perGroup) * filters + f]!;
-        for (let i = 0; i < 16; i++) sum[i]! += v[i]! * gradients[f]![i]!;
+        for (let i = 0; i < SIDE * SIDE; i++) sum[i]! += v[i]! * gradients[f]![i]!;
       }
     }
   });

@@ -1,7 +1,8 @@
 import { queryObjects, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { dense, sequential, Trainer } from '../../src/index.ts';
+import { Pool } from '../../src/runtime/pool.ts';
 import { network, points, trainerOf } from './support.ts';
 
 setFlagsFromString('--expose_gc');
@@ -97,4 +98,38 @@ it('is given back when fit fails', async () => {
   }
   const { memory, used } = measure(trainer);
   expect({ memory, used }).toEqual({ memory: before.memory, used: before.used });
+});
+
+it('has no place for the threads of a trainer that was dropped', async () => {
+  const start = vi.spyOn(Pool, 'start');
+  const use = async () => {
+    const network = sequential({ inputShape: [2] }, [dense(1)]);
+    const trainer = await Trainer.create(network, { loss: 'meanSquaredError', threads: 2 });
+    await trainer.fit({ x: [[1, 2]], y: [1] });
+  };
+  await use();
+  const pool: Pool = await start.mock.results[0]!.value;
+  start.mockRestore();
+  let running = true;
+  pool.workers[0]!.once('exit', () => {
+    running = false;
+  });
+  while (running) {
+    collectGarbage();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+});
+
+it('says what takes the room where there is none for another', () => {
+  const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(() => {
+    throw new RangeError('WebAssembly.Memory(): could not allocate memory');
+  });
+  try {
+    const network = sequential({ inputShape: [2] }, [dense(1)]);
+    expect(() => network.predictSync([[1, 2]])).toThrow(
+      'each trainer, and each model that predicts, has one',
+    );
+  } finally {
+    memory.mockRestore();
+  }
 });
