@@ -1,7 +1,7 @@
 import { loadUpTo, storeUpTo } from '../lanes';
 import { madd, sigmoid4, tanh4 } from '../simd';
 import { Activation } from '../tape/dense';
-import { activate4, derive4 } from './activation';
+import { activate4, derive4, sigmoidSlope, tanhSlope } from './activation';
 
 /*
  * One time step of one row of a recurrent layer, forward and backward. z: the projected input, p = h' · recurrentKernel,
@@ -30,16 +30,13 @@ export function useActivations(kind: i32, a: f32, gateKind: i32, b: f32): void {
 // @ts-ignore: decorator
 @inline
 function dAct(dy: v128, y: v128): v128 {
-  if (activation != Activation.Tanh) return derive4(activation, dy, y, alpha);
-  const one = f32x4.splat(1);
-  return f32x4.mul(dy, f32x4.mul(f32x4.sub(one, y), f32x4.add(one, y)));
+  return activation == Activation.Tanh ? tanhSlope(dy, y) : derive4(activation, dy, y, alpha);
 }
 
 // @ts-ignore: decorator
 @inline
 function dGate(dy: v128, y: v128): v128 {
-  if (gateActivation != Activation.Sigmoid) return derive4(gateActivation, dy, y, gateAlpha);
-  return f32x4.mul(dy, f32x4.mul(y, f32x4.sub(f32x4.splat(1), y)));
+  return gateActivation == Activation.Sigmoid ? sigmoidSlope(dy, y) : derive4(gateActivation, dy, y, gateAlpha);
 }
 
 // @ts-ignore: decorator
