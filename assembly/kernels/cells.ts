@@ -58,24 +58,30 @@ function sums(z: usize, zBias: usize, p: usize, pBias: usize, d: usize, units: i
   }
 }
 
-/** d [width] = f(d), whole vectors. */
+/**
+ * d [width] = f(d), whole vectors. Of the usual functions two at a time, in place: a call for each vector takes the
+ * recurrence of an LSTM a tenth longer.
+ */
 function apply(kind: i32, a: v128, d: usize, bytes: usize): void {
-  const end = d + bytes;
+  const usual = kind == Activation.Sigmoid || kind == Activation.Tanh;
+  let end = d + (usual ? bytes & 16 : bytes);
+  for (; d != end; d += 16) v128.store(d, activate4(kind, v128.load(d), a));
+  if (!usual) return;
+  end += bytes & -32;
   if (kind == Activation.Sigmoid) {
-    do {
-      v128.store(d, sigmoid4(v128.load(d)));
-      d += 16;
-    } while (d != end);
-  } else if (kind == Activation.Tanh) {
-    do {
-      v128.store(d, tanh4(v128.load(d)));
-      d += 16;
-    } while (d != end);
+    for (; d != end; d += 32) {
+      const y0 = inline.always(sigmoid4(v128.load(d)));
+      const y1 = inline.always(sigmoid4(v128.load(d, 16)));
+      v128.store(d, y0);
+      v128.store(d, y1, 16);
+    }
   } else {
-    do {
-      v128.store(d, activate4(kind, v128.load(d), a));
-      d += 16;
-    } while (d != end);
+    for (; d != end; d += 32) {
+      const y0 = inline.always(tanh4(v128.load(d)));
+      const y1 = inline.always(tanh4(v128.load(d, 16)));
+      v128.store(d, y0);
+      v128.store(d, y1, 16);
+    }
   }
 }
 
