@@ -23,7 +23,7 @@ function neutral(kind: i32): v128 {
 }
 
 /** All of x [count], four at a time, then the lanes as sum4 does. */
-function foldRow(kind: i32, x: usize, count: i32): v128 {
+export function foldRow(kind: i32, x: usize, count: i32): v128 {
   const none = neutral(kind);
   let s = none;
   for (; count >= 4; count -= 4, x += 16) s = fold(kind, s, v128.load(x));
@@ -35,7 +35,7 @@ function foldRow(kind: i32, x: usize, count: i32): v128 {
 const ONE = memory.data<f32>([1]);
 
 /** y [columns] = x [rows, columns] folded over the rows, in order, behind those that y has `begun` with; at most 16 columns. */
-function foldColumns(
+export function foldColumns(
   kind: i32,
   x: usize,
   stride: usize,

@@ -102,6 +102,45 @@ function copyPanels(b: usize, stride: usize, k: i32, panel: usize, target: usize
   }
 }
 
+/** The same, and the sums of its columns at y, behind those that are there if they have `begun`. */
+export function sumPanels(
+  b: usize,
+  stride: usize,
+  k: i32,
+  panel: usize,
+  target: usize,
+  y: usize,
+  begun: bool,
+): void {
+  let s0 = f32x4.splat(0);
+  let s1 = s0, s2 = s0, s3 = s0;
+  if (begun) {
+    s0 = v128.load(y);
+    s1 = v128.load(y, 16);
+    s2 = v128.load(y, 32);
+    s3 = v128.load(y, 48);
+  }
+  const end = target + ((<usize>k) << 5);
+  for (; target != end; target += 32, b += stride) {
+    const v0 = v128.load(b);
+    const v1 = v128.load(b, 16);
+    const v2 = v128.load(b, 32);
+    const v3 = v128.load(b, 48);
+    v128.store(target, v0);
+    v128.store(target, v1, 16);
+    v128.store(target + panel, v2);
+    v128.store(target + panel, v3, 16);
+    s0 = f32x4.add(s0, v0);
+    s1 = f32x4.add(s1, v1);
+    s2 = f32x4.add(s2, v2);
+    s3 = f32x4.add(s3, v3);
+  }
+  v128.store(y, s0);
+  v128.store(y, s1, 16);
+  v128.store(y, s2, 32);
+  v128.store(y, s3, 48);
+}
+
 /** `columns` columns of B that is stored [columns, k]; panels `panel` bytes apart. */
 export function turnPanels(b: usize, stride: usize, columns: i32, k: i32, target: usize, panel: usize): void {
   for (; columns > 0; columns -= GEMM_PANEL, b += stride << 3, target += panel) {

@@ -1,6 +1,13 @@
 import { address, float, word } from '../fields';
 import { GEMM_PANEL, GEMM_ROWS } from '../tape/dense';
-import { Cell, RECURRENT_ROWS, Recurrent, RecurrentFlag } from '../tape/sequence';
+import {
+  Cell,
+  RECURRENT_FEW_ROWS,
+  RECURRENT_ROWS,
+  RECURRENT_SMALL_KERNEL,
+  Recurrent,
+  RecurrentFlag,
+} from '../tape/sequence';
 import { first, last, thread } from '../threads';
 import {
   copyUnits,
@@ -18,6 +25,7 @@ import {
   simpleRowGrad,
   useActivations,
 } from './cells';
+import { fetchRows } from './fetch';
 import { packPanels, packRows, turnPanels } from './pack';
 import { tiles } from './wide';
 
@@ -111,8 +119,9 @@ function walk(p: usize, back: bool): void {
     const own = scratch + (back ? floats(up(units, GEMM_PANEL), joint) : floats(up(joint, GEMM_PANEL), units));
     packKernel(source + floats(1, joint), stride, units, units, own, back);
   }
-  for (; row < to; row += RECURRENT_ROWS) {
-    const rows = min<i32>(RECURRENT_ROWS, to - row);
+  const most = columns * units > RECURRENT_SMALL_KERNEL ? RECURRENT_ROWS : RECURRENT_FEW_ROWS;
+  for (; row < to; row += most) {
+    const rows = min<i32>(most, to - row);
     if (back) backward(p, row, rows, scratch);
     else forward(p, row, rows, scratch);
   }
@@ -273,7 +282,7 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
   const two = cell == Cell.GruBefore;
   const joint = two ? 2 * units : gates;
   const state = floats(1, up(units, 4));
-  const arrays = savedOf(cell);
+  const savedStep = <usize>savedOf(cell) * state;
   const padded = up(rows, GEMM_ROWS);
   const own = kernel + floats(columns, joint);
   const packed = own + (two ? floats(columns, units) : 0);
@@ -301,9 +310,10 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
   }
   for (let step = time - 1; step >= 0; step--) {
     const t = flags & RecurrentFlag.Backwards ? time - 1 - step : step;
+    fetchRows(savedSteps + <usize>(row * time + t) * savedStep, <usize>time * savedStep, rows, savedStep);
     for (let r = 0; r < rows; r++) {
       const at = (row + r) * time + t;
-      const saved = savedSteps + <usize>at * <usize>arrays * state;
+      const saved = savedSteps + <usize>at * savedStep;
       const dz = target + floats(at, gates);
       const dh = products + floats(r, columns);
       const mine = inner + floats(r, gates);
@@ -328,7 +338,7 @@ function backward(p: usize, row: i32, rows: i32, kernel: usize): void {
       for (let r = 0; r < rows; r++) {
         const at = (row + r) * time + t;
         if (masked(mask, at)) continue;
-        const saved = savedSteps + <usize>at * <usize>arrays * state;
+        const saved = savedSteps + <usize>at * savedStep;
         const dq = ownProducts + floats(r, columns);
         gruGatesRowGrad(dq, carry + <usize>r * state, saved, target + floats(at, gates), units);
       }

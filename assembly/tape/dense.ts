@@ -34,6 +34,8 @@ export const enum Gemm {
   /** Of Gemm: ScratchBytes for each thread. */
   Scratch,
   ScratchBytes,
+  /** [N], where the sums of B over K go: of an Aᵀ · B that makes the gradient of a kernel, the gradient of the bias. Or 0. */
+  Sums,
   Length,
 }
 
@@ -52,7 +54,7 @@ export const GEMM_N_BLOCK = 64;
  * for one that is the same. Scratch holds, for each thread, an instruction of one product before its own scratch.
  */
 export const enum Batched {
-  Outer = 17,
+  Outer = 18,
   Inner,
   AOuter,
   AInner,

@@ -59,6 +59,12 @@ export const enum Recurrent {
 
 /** Rows that a thread takes through all time at once: their states stay in the cache. */
 export const RECURRENT_ROWS = 64;
+/**
+ * The same where the recurrent kernel has no more than so many floats: what a step of so few rows reads and writes stays in
+ * the L1 cache from the product to the gates, while the kernel comes from the L2 cache for each of them.
+ */
+export const RECURRENT_FEW_ROWS = 8;
+export const RECURRENT_SMALL_KERNEL = 65536;
 
 /** y [Rows] = 1 where an element of x [Rows, Columns] differs from Value, else 0. */
 export const enum StepMask {

@@ -8,7 +8,7 @@
  * B one row for each position.
  */
 export const enum Patch {
-  Grid0 = 17,
+  Grid0 = 18,
   Grid1,
   Grid2,
   Source0,

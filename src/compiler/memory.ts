@@ -68,6 +68,7 @@ export function planMemory(
     }
     if (call.second) define(call.second, i);
     if (call.third) define(call.third, i);
+    if (call.sums) define(call.sums, i);
     const bytes = threads * (call.tensor.rule.workspace?.(call.tensor, batch) ?? 0);
     if (bytes > 0) {
       const storage = { bytes, from: i, to: i, at: 0 };

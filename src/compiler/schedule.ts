@@ -24,7 +24,7 @@ export function readsOf(call: Call): readonly Tensor[] {
 /**
  * The calls that make `roots`, fused: bias, activation and the derivative of the activation below go into the
  * matrix product before them when nothing else reads what lies between, a sum and relu into a normalization; a loss and
- * its gradient are one call.
+ * its gradient are one call, and so are the gradients of a kernel and of its bias.
  */
 export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
   const reached = reach(roots);
@@ -43,10 +43,12 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
     return list?.length === 1 && !roots.includes(tensor) ? list[0] : undefined;
   };
 
+  const sums = joinedSums(tensors, consumers);
+  const joined = new Set(sums.values());
   const calls: Call[] = [];
   const made = new Map<Tensor, Call>();
   for (const tensor of tensors) {
-    if (made.has(tensor)) continue;
+    if (made.has(tensor) || joined.has(tensor)) continue;
     if (isOp(tensor, 'lossGradient') || isOp(tensor, 'secondResult')) {
       const third = isOp(tensor, 'secondResult') && tensor.attributes.third;
       made.get(tensor.inputs[0]!)![third ? 'third' : 'second'] = tensor as unknown as Tensor;
@@ -54,16 +56,42 @@ export function schedule(graph: Graph, roots: readonly Tensor[]): Schedule {
     }
     if (typeof tensor.rule.emit !== 'function') continue;
     const call: Call = { tensor, output: tensor, epilogue: {} };
+    const sum = sums.get(tensor);
+    if (sum) call.sums = sum;
     made.set(tensor, call);
-    const fused = { product: fuse, residual: fuseResidual };
-    for (const one of tensor.rule.epilogue ? fused[tensor.rule.epilogue](call, only) : [])
-      made.set(one, call);
+    const { epilogue } = tensor.rule;
+    const fused = epilogue === 'product' ? fuse(call, only) : epilogue ? fuseResidual(call, only) : [];
+    for (const one of fused) made.set(one, call);
     calls.push(call);
   }
   return {
     calls,
     sources: tensors.filter(({ op }) => SOURCES.includes(op)),
   };
+}
+
+/**
+ * Of products Aᵀ · B the sums over the rows of the same B, where nothing reads them before: the product makes them as it
+ * reads B. In this way the gradient of a bias comes with that of the kernel.
+ */
+function joinedSums(
+  tensors: readonly Tensor[],
+  consumers: ReadonlyMap<Tensor, readonly Tensor[]>,
+): ReadonlyMap<Tensor, Tensor> {
+  const found = new Map<Tensor, Tensor>();
+  for (const tensor of tensors) {
+    if (!isOp(tensor, 'sumRows')) continue;
+    const sum = tensor as unknown as Tensor;
+    const b = tensor.inputs[0]!;
+    const first = Math.min(...(consumers.get(sum) ?? []).map(({ id }) => id));
+    const product = consumers.get(b)!.find((other) => {
+      if (!isOp(other, 'matmul') || other.inputs[1] !== b) return false;
+      const { transposeA, transposeB } = other.attributes;
+      return transposeA && !transposeB && other.id < first && !found.has(other as unknown as Tensor);
+    });
+    if (product) found.set(product, sum);
+  }
+  return found;
 }
 
 /** The only tensor that reads another one, unless that is a result itself. */

@@ -89,6 +89,7 @@ export const batchedOps: Rules<'batchedMatmul'> = {
           [Gemm.Reference]: 0,
           [Gemm.Scratch]: e.workspace.start,
           [Gemm.ScratchBytes]: scratchBytes(size),
+          [Gemm.Sums]: 0,
           [Batched.Outer]: e.batch === 0 ? 0 : field(sizes, -2, 1),
           [Batched.Inner]: field(sizes, -1, 1),
           [Batched.AOuter]: ofA * field(as, -2, 0),

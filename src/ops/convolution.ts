@@ -164,6 +164,7 @@ function emitProduct(
         [Gemm.Reference]: reference ? e.address(reference) + 4 * g * columns : 0,
         [Gemm.Scratch]: e.workspace.start,
         [Gemm.ScratchBytes]: scratchBytes(product, e.batch),
+        [Gemm.Sums]: 0,
         ...three(Patch.Grid0, grid),
         ...three(Patch.Source0, source),
         ...three(Patch.Taps0, taps),

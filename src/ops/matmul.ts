@@ -30,13 +30,13 @@ function dimensions(tensor: Tensor<'matmul'>, batch: number): Dimensions {
 
 /**
  * Fewer products than this are summed straight from the operands: packing would cost more than it saves
- * (they meet near 12 x 12 x 12).
+ * (they meet near 12 x 12 x 12). So are products with a vector, and those of few rows.
  */
 const THIN_PRODUCTS = 2000;
 const THIN_ROWS = 3;
 
 export function isThin({ M, N, K }: Dimensions): boolean {
-  return M <= THIN_ROWS || M * N * K <= THIN_PRODUCTS;
+  return M <= THIN_ROWS || N === 1 || M * N * K <= THIN_PRODUCTS;
 }
 
 /** Bytes that a thread needs for its packed blocks and edge tiles: the blocking of assembly/kernels/gemm.ts. */
@@ -84,7 +84,7 @@ export const matmulOps: Rules<'matmul'> = {
 };
 
 function emitMatmul(e: Emitter, call: Call<'matmul'>): void {
-  const { tensor, output, epilogue } = call;
+  const { tensor, output, sums, epilogue } = call;
   const [a, b] = tensor.inputs as [Tensor, Tensor];
   const { transposeA, transposeB } = tensor.attributes;
   const size = dimensions(tensor, e.batch);
@@ -116,9 +116,10 @@ function emitMatmul(e: Emitter, call: Call<'matmul'>): void {
       [Gemm.Reference]: reference ? e.address(reference) : 0,
       [Gemm.Scratch]: e.workspace.start,
       [Gemm.ScratchBytes]: thin ? 0 : gemmScratchBytes(size),
+      [Gemm.Sums]: sums ? e.address(sums) : 0,
     },
     Gemm.Length,
     [e.span(a), e.span(b), ...(bias ? [e.span(bias)] : []), ...(reference ? [e.span(reference)] : [])],
-    [e.span(output), ...(thin ? [] : [e.workspace])],
+    [e.span(output), ...(sums ? [e.span(sums)] : []), ...(thin ? [] : [e.workspace])],
   );
 }

@@ -274,6 +274,7 @@ export const recurrentOps: Rules<
             [Gemm.Reference]: 0,
             [Gemm.Scratch]: e.workspace.start,
             [Gemm.ScratchBytes]: thin ? 0 : gemmScratchBytes(size),
+            [Gemm.Sums]: 0,
           },
           Gemm.Length,
           [e.span(saved), e.span(dz)],

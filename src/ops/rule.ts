@@ -37,6 +37,8 @@ export interface Call<K extends OpName = OpName> {
   second?: Tensor;
   /** A recurrence's gradient: that of the states before the first step. */
   third?: Tensor;
+  /** A product's: the sums of its second operand over the rows. */
+  sums?: Tensor;
   epilogue: Epilogue;
 }
 

@@ -49,6 +49,8 @@ export interface Ranges {
 
 /** Floats between the starts of two parameters: see ParameterLayout. */
 const ALIGN = 16;
+/** Floats of a vector. */
+const LANES = 4;
 
 /**
  * What a step does with its gradients: the check, their norm where it is clipped, and the optimizer, a pass for each
@@ -202,8 +204,10 @@ export class Update {
     const { optimizer } = this;
     const { kind } = kernelOf(optimizer);
     const { gradient, count, rows, lists } = operandsOf(segment, encoder, memory);
+    // the padding of a parameter may take part, as that between two does: so a pass is one of whole vectors
+    const padded = Math.ceil(segment.count / LANES) * LANES;
     const written = [ranges.parameters, ...ranges.states].map((base) =>
-      base ? range(base, segment.offset, segment.count) : { start: 0, end: 0 },
+      base ? range(base, segment.offset, padded) : { start: 0, end: 0 },
     );
     const start = memory + this.#scratchAt;
     const scratch = { start, end: start + this.threads * OPTIMIZE_SCRATCH };
@@ -216,7 +220,7 @@ export class Update {
         [Optimize.State1]: written[1]!.start,
         [Optimize.State2]: written[2]!.start,
         [Optimize.State3]: written[3]!.start,
-        [Optimize.Count]: count,
+        [Optimize.Count]: segment.table ? count : padded,
         [Optimize.Rate]: { f32: segment.rate },
         [Optimize.L1]: { f32: segment.l1 },
         [Optimize.L2]: { f32: segment.l2 },

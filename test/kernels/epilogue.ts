@@ -1,8 +1,8 @@
-import { type Activation, Unary, UnaryGrad } from '../../assembly/tape/dense.ts';
+import { type Activation, Reduce, ReduceKind, Unary, UnaryGrad } from '../../assembly/tape/dense.ts';
 import { Op } from '../../assembly/tape.ts';
 import { Launch, type Machine } from './machine.ts';
 
-/** What a product may do in its last pass, as instructions of their own. */
+/** What a product may do besides, as instructions of their own. */
 
 /** f(x) */
 export function activate(machine: Machine, kind: Activation, alpha: number, x: Float32Array): Float32Array {
@@ -37,4 +37,20 @@ export function derive(
   };
   launch.emit(Op.UnaryGrad, fields, UnaryGrad.Length).execute();
   return launch.floats(fields[UnaryGrad.Target], dy.length);
+}
+
+/** The sums of x [rows, columns] over the rows. */
+export function sumRows(machine: Machine, x: Float32Array, columns: number): Float32Array {
+  const launch = new Launch(machine);
+  const fields = {
+    [Reduce.Source]: launch.input(x),
+    [Reduce.Target]: launch.output(columns),
+    [Reduce.Outer]: 1,
+    [Reduce.Reduced]: x.length / columns,
+    [Reduce.Inner]: columns,
+    [Reduce.Kind]: ReduceKind.Sum,
+    [Reduce.Scale]: { f32: 1 },
+  };
+  launch.emit(Op.Reduce, fields, Reduce.Length).execute();
+  return launch.floats(fields[Reduce.Target], columns);
 }

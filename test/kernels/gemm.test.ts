@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { Activation } from '../../assembly/tape/dense.ts';
 import { Engine } from '../../src/runtime/engine.ts';
 import { activationVariants } from '../ops/activations.ts';
+import * as elementwise from '../reference/elementwise.ts';
 import { matmul } from '../reference/matmul.ts';
 import { generator, make, type Numbers, uniform } from '../reference/numbers.ts';
 import { shareOfBound } from '../reference/rounding.ts';
-import { activate, derive } from './epilogue.ts';
+import { activate, derive, sumRows } from './epilogue.ts';
 import { builds, engineOf, firstDifference, Machine } from './machine.ts';
-import { type Epilogue, multiply, type Operands, type Product } from './product.ts';
+import { type Epilogue, multiply, multiplyAndSum, type Operands, type Product } from './product.ts';
 
 const NOTHING: Epilogue = { bias: false, kind: Activation.Linear, alpha: 0, derivative: false };
 
@@ -162,6 +163,60 @@ describe.each(builds)('%s', (build) => {
     );
   });
 
+  /** Those whose sums of B over K are made as well. */
+  const summed = products.map((product) => ({ ...product, transposeB: false }));
+
+  it('makes the sums of B over K besides: the twin, and the bits of an instruction of its own', () => {
+    const large = LARGE.filter(({ transposeB }) => !transposeB);
+    const column = [1, 3, 40].flatMap((M) =>
+      [1, 7, 500].map((K) => ({ ...large[0]!, M, N: 1, K, thin: true, gaps: [0, 0, 0] as const })),
+    );
+    const check = (product: Product, at: number, from: number): void => {
+      const { N, K } = product;
+      const operands = operandsOf(product, from);
+      const { c, sums } = multiplyAndSum(machine, product, operands, at);
+      const bound = elementwise.sumRows(magnitudes(operands.b), N).map((sum) => (K - 1) * sum);
+      const share = shareOfBound(sums, elementwise.sumRows(operands.b, N), bound);
+      expect(share, nameOf(product)).toBeLessThanOrEqual(1);
+      expect(firstDifference(c, multiply(machine, product, operands)), nameOf(product)).toBe(-1);
+      // a column that is not dense has no such instruction
+      if (N === 1 && product.gaps[1] > 0) return;
+      expect(firstDifference(sums, sumRows(machine, operands.b, N)), nameOf(product)).toBe(-1);
+    };
+    for (const product of [...large, ...column]) {
+      check(product, 0, 1);
+      check({ ...product, thin: !product.thin }, 1, 2);
+    }
+    fc.assert(fc.property(summed, offset, seed, check), { numRuns: 100 });
+  });
+
+  it('is the twin where one of the operands is a vector', () => {
+    for (const [transposeA, transposeB, accumulate] of [
+      [false, false, false],
+      [true, false, true],
+      [false, true, false],
+      [true, true, false],
+    ] as const) {
+      for (const [M, N, K] of [
+        [37, 1, 29],
+        [4, 1, 1],
+        [2, 1, 130],
+        [1, 37, 29],
+        [5, 7, 1],
+      ] as const) {
+        const shape = { M, N, K, transposeA, transposeB, accumulate, thin: true, gaps: [0, 0, 0] as const };
+        const product = { ...shape, epilogue: NOTHING };
+        const operands = operandsOf(product, M);
+        expect(shareOf(product, operands, multiply(machine, product, operands))).toBeLessThanOrEqual(1);
+        const epilogue = { ...NOTHING, bias: !accumulate, kind: Activation.Tanh };
+        const [thin, packed] = [true, false].map((which) =>
+          multiply(machine, { ...product, thin: which, epilogue }, operands),
+        );
+        expect(firstDifference(thin!, packed!), nameOf(product)).toBe(-1);
+      }
+    }
+  });
+
   // a NaN has no bits of its own: activations that take any number
   describe.each(activationVariants.filter(({ reach }) => reach === 1))(
     'with $name',
@@ -213,6 +268,15 @@ describe.each(builds)('%s', (build) => {
         const operands = operandsOf(product, from);
         const [a, b] = [machine, shared].map((m) => multiply(m, product, operands, at));
         expect(firstDifference(a!, b!)).toBe(-1);
+      }),
+      { numRuns: 100 },
+    );
+    fc.assert(
+      fc.property(summed, offset, seed, (product, at, from) => {
+        const operands = operandsOf(product, from);
+        const [a, b] = [machine, shared].map((m) => multiplyAndSum(m, product, operands, at));
+        expect(firstDifference(a!.sums, b!.sums)).toBe(-1);
+        expect(firstDifference(a!.c, b!.c)).toBe(-1);
       }),
       { numRuns: 100 },
     );

@@ -50,8 +50,21 @@ function spread(values: Float32Array, columns: number, gap: number): Float32Arra
   return wide;
 }
 
-/** The one place that knows the fields. Only the elements of C, and scratch, may be written. */
 export function multiply(machine: Machine, product: Product, operands: Operands, offset = 0): Float32Array {
+  return multiplyAndSum(machine, product, operands, offset, false).c;
+}
+
+/**
+ * The product, and the sums of B over K where they are wanted. The one place that knows the fields. Only the elements of
+ * C and of the sums, and scratch, may be written.
+ */
+export function multiplyAndSum(
+  machine: Machine,
+  product: Product,
+  operands: Operands,
+  offset = 0,
+  wanted = true,
+): { readonly c: Float32Array; readonly sums: Float32Array } {
   const { M, N, K, transposeA, transposeB, thin, accumulate, gaps, epilogue } = product;
   const launch = new Launch(machine, offset);
   const [aStride, bStride, cStride] = [
@@ -65,6 +78,7 @@ export function multiply(machine: Machine, product: Product, operands: Operands,
   for (let m = 0; m < M; m++) launch.writable(c + m * cStride * 4, N);
   const reference = epilogue.derivative ? launch.input(spread(operands.reference, N, gaps[2])) : 0;
   const bias = epilogue.bias ? launch.input(operands.bias) : 0;
+  const sums = wanted ? launch.output(N) : 0;
   const scratchBytes = thin ? 0 : gemmScratchBytes({ M, N, K });
   const scratch = launch.output((scratchBytes / 4) * machine.engine.threads);
   launch.emit(
@@ -90,10 +104,14 @@ export function multiply(machine: Machine, product: Product, operands: Operands,
       [Gemm.Reference]: reference,
       [Gemm.Scratch]: scratch,
       [Gemm.ScratchBytes]: scratchBytes,
+      [Gemm.Sums]: sums,
     },
     Gemm.Length,
   );
   launch.execute();
   const all = launch.floats(c, (M - 1) * cStride + N);
-  return Float32Array.from(make(M * N, (i) => all[Math.floor(i / N) * cStride + (i % N)]!));
+  return {
+    c: Float32Array.from(make(M * N, (i) => all[Math.floor(i / N) * cStride + (i % N)]!)),
+    sums: wanted ? launch.floats(sums, N) : new Float32Array(),
+  };
 }

@@ -54,6 +54,18 @@ describe('recurrent layers', () => {
     expect(a * c + b * d).toBeCloseTo(0, 6);
   });
 
+  it.each([5, 130])('of %i units give a row what it has alone, however many there are', (units) => {
+    const rows = 67;
+    const data = Float32Array.from({ length: rows * TIME * FEATURES }, (_, i) => Math.sin(i * i));
+    const model = sequential({ inputShape: [TIME, FEATURES], seed: 3 }, [lstm(units)]);
+    const all = model.predictSync({ data, shape: [rows, TIME, FEATURES] }).data;
+    for (const row of [0, 7, 8, 63, 64, 66]) {
+      const one = data.slice(row * TIME * FEATURES, (row + 1) * TIME * FEATURES);
+      const alone = model.predictSync({ data: one, shape: [1, TIME, FEATURES] }).data;
+      expect([...all.slice(row * units, (row + 1) * units)]).toEqual([...alone]);
+    }
+  });
+
   it('are the same after a file, bit for bit', async () => {
     const model = stack();
     const again = await loadModel(model.toBytes());
