@@ -32,9 +32,13 @@ export function foldRow(kind: i32, x: usize, count: i32): v128 {
   return fold(kind, s, v128.shuffle<f32>(s, s, 1, 0, 3, 2));
 }
 
-const ONE = memory.data<f32>([1]);
+/** The factor that changes nothing. */
+export const ONE = memory.data<f32>([1]);
 
-/** y [columns] = x [rows, columns] folded over the rows, in order, behind those that y has `begun` with; at most 16 columns. */
+/**
+ * y [columns] = x [rows, columns] folded over the rows, in order, behind those that y has `begun` with; at most 16
+ * columns. The results are multiplied by the float at `factor`.
+ */
 export function foldColumns(
   kind: i32,
   x: usize,

@@ -2,7 +2,7 @@ import { address, float, word } from '../fields';
 import { Activation, GEMM_A_BLOCK, GEMM_K_BLOCK, GEMM_M_BLOCK, GEMM_N_BLOCK, GEMM_PANEL, GEMM_ROWS, Gemm, GemmFlag, ReduceKind } from '../tape/dense';
 import { first, last, thread, threads } from '../threads';
 import { activateRow, deriveRow } from './activation';
-import { foldColumns, foldRow } from './axes';
+import { foldColumns, foldRow, ONE } from './axes';
 import { packColumns, packPanels, packRows, sumPanels, turnPanels } from './pack';
 import { tiles4, tiles8 } from './tiles';
 import { tiles, wide } from './wide';
@@ -90,7 +90,6 @@ export function epilogue(p: usize, row: i32, rows: i32, column: i32, columns: i3
 export function sumColumns(p: usize, column: i32, columns: i32, k0: i32, k: i32): void {
   const stride = address(p, Gemm.BStride) << 2;
   const offset = <usize>column << 2;
-  const one = f32x4.splat(1);
   let b = address(p, Gemm.B) + offset;
   let y = address(p, Gemm.Sums) + offset;
   if (stride == 4) {
@@ -99,7 +98,7 @@ export function sumColumns(p: usize, column: i32, columns: i32, k0: i32, k: i32)
   }
   b += <usize>k0 * stride;
   for (; columns > 0; columns -= 16, b += 64, y += 64) {
-    foldColumns(ReduceKind.Sum, b, stride, k, y, min<i32>(16, columns), one, k0 != 0);
+    foldColumns(ReduceKind.Sum, b, stride, k, y, min<i32>(16, columns), ONE, k0 != 0);
   }
 }
 
