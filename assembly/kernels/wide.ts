@@ -11,9 +11,10 @@ import { directTiles8, tiles8 } from './tiles';
  * (Zen 3, operands in the cache). Where vectors are not joined its 16 sums do not fit the registers, and it reaches 31
  * instead of 50. Each sum has the same order in both, so the bits are the same.
  *
- * V8 does not join everything, and what it tries where it must not ends the process (seen: a splat of a variable in Node 24,
- * an argument or a result of a function that is not inlined in Node 26, multiplied and stored beside its neighbour). The
- * tests run with the flag: npm run test:wide.
+ * It is an experiment of V8's: where it meets something that it cannot join it may end the process. In Node 24 that is the
+ * splat of a variable, multiplied and stored beside its neighbour: none is left here, npm run test:wide compiles and runs
+ * all kernels with the flag. In Node 26 it is also an argument, a global or the result of a call, and some kernels have
+ * those.
  */
 
 /** Whether tiles are 16 columns wide: JavaScript says so before it runs anything (src/runtime/engine.ts). */
