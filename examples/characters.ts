@@ -104,6 +104,6 @@ export async function run(options: CharactersOptions) {
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   await run({
     ...{ seed: 1, blocks: 4, width: 128, heads: 4, context: 64 },
-    ...{ train: 640_000, heldOut: 60_000, write: 600 },
+    ...{ train: 576_000, heldOut: 60_000, write: 600 },
   });
 }
