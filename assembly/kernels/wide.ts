@@ -5,7 +5,7 @@ import { minimalTiles8 } from './minimal-tiles';
 import { directTiles8, tiles8 } from './tiles';
 
 /*
- * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 in Node 24 and later with
+ * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 in Node 24 with
  * --experimental-wasm-revectorize, on x64 with AVX2. There the tile of 4 x 8 has four sums of 256 bits, too few for a
  * multiply-add that takes four cycles and is begun twice in each: 52 GFLOP/s. 4 x 16 has eight: 82, of a limit of 101
  * (Zen 3, operands in the cache). Where vectors are not joined its 16 sums do not fit the registers, and it reaches 31
