@@ -7,9 +7,9 @@ import { directTiles8, tiles8 } from './tiles';
 /*
  * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 in Node 24 with
  * --experimental-wasm-revectorize, on x64 with AVX2. There the tile of 4 x 8 has four sums of 256 bits, too few for a
- * multiply-add that takes four cycles and is begun twice in each: 52 GFLOP/s. 4 x 16 has eight: 82, of a limit of 101
- * (Zen 3, operands in the cache). Where vectors are not joined its 16 sums do not fit the registers, and it reaches 31
- * instead of 50. Each sum has the same order in both, so the bits are the same.
+ * multiply-add that takes four cycles and is begun twice in each; 4 x 16 has eight. A step of wide-mlp takes 7.0 ms instead
+ * of 11.3 (`npm run bench`, Node 24, with --revectorize and without). Where vectors are not joined, 16 sums do not fit the
+ * registers. Each sum has the same order in both, so the bits are the same.
  *
  * It is an experiment of V8's: where it meets something that it cannot join it may end the process. In Node 24 that is the
  * splat of a variable, multiplied and stored beside its neighbour: none is left here, npm run test:wide compiles and runs
