@@ -61,7 +61,7 @@ export async function profileStep(spec: StepCase, timeMs: number): Promise<Profi
   });
   const times: number[][] = kinds.map(() => []);
   const whole: number[] = [];
-  let limitGflops = probeLimit(PROBE_MS);
+  const limits = probeLimit(PROBE_MS);
   const end = performance.now() + timeMs;
   while (whole.length < FEWEST || performance.now() < end) {
     const begun = performance.now();
@@ -75,7 +75,7 @@ export async function profileStep(spec: StepCase, timeMs: number): Promise<Profi
       times[at++]!.push(performance.now() - start);
       return true;
     });
-    if (whole.length % 32 === 0) limitGflops = Math.max(limitGflops, probeLimit(PROBE_MS));
+    if (whole.length % 32 === 0) limits.push(...probeLimit(PROBE_MS));
   }
   const ms = times.map(middle);
   const sumMs = ms.reduce((sum, one) => sum + one, 0);
@@ -85,7 +85,7 @@ export async function profileStep(spec: StepCase, timeMs: number): Promise<Profi
   return {
     case: spec.name,
     node: process.version,
-    limitGflops,
+    limitGflops: middle(limits),
     stepMs: middle(whole),
     sumMs,
     steps: whole.length,

@@ -1,28 +1,32 @@
-// One (case, subject) in a process of its own: asked by a message from run.ts, answered by one.
+// One (case, subject) in a process of its own: takes a turn for each message of run.ts and answers it.
 import { cases } from './cases.ts';
 import { measureFirstStep, measureGemm, measurePass, measureStep } from './measure.ts';
-import type { Measured, Request } from './protocol.ts';
+import type { Request, Turns } from './protocol.ts';
 import { subjects } from './subjects.ts';
 
-async function measure(request: Request): Promise<Measured> {
+async function* measure(request: Request): Turns {
   const spec = cases.find(({ name }) => name === request.case)!;
   const subject = subjects.find(({ name }) => name === request.subject)!;
   if (spec.kind === 'size') return (await import('./size.ts')).measureSize(subject.name);
   const module = await subject.load();
   switch (spec.kind) {
     case 'step':
-      return measureStep(module, spec, request.timeMs);
+      return yield* measureStep(module, spec, request.timeMs);
     case 'first-step':
       return measureFirstStep(module, spec);
     case 'gemm':
-      return measureGemm(module, spec, request.timeMs);
+      return yield* measureGemm(module, spec, request.timeMs);
     case 'pass':
-      return measurePass(module, spec, request.timeMs);
+      return yield* measurePass(module, spec, request.timeMs);
   }
 }
 
-process.once('message', async (request: Request) => {
+let turns: Turns | undefined;
+
+process.on('message', async (request: Request) => {
+  turns ??= measure(request);
   // a rejection ends the process with its stack on the standard error, which run.ts reports
-  const measured = await measure(request);
-  process.send!(measured, () => process.exit(0));
+  const { done, value } = await turns.next();
+  if (done) process.send!(value, () => process.exit(0));
+  else process.send!(null);
 });

@@ -54,7 +54,7 @@ function share(name: string, least: number): Floor {
       const found = run.find128(name);
       const value = found?.shareOfLimit;
       if (value == null) return undefined;
-      return { measured: percent(value), atBest: percent(shareAtBest(found!)), holds: value >= least };
+      return { measured: percent(value), atBest: percent(found!.shareAtBest!), holds: value >= least };
     },
   };
 }
@@ -70,15 +70,10 @@ function products(what: string, sides: readonly number[], least: (run: Run) => n
       if (found.length < names.length) return undefined;
       const worst = found.reduce((a, b) => (b!.shareOfLimit! < a!.shareOfLimit! ? b : a))!;
       const holds = worst.shareOfLimit! >= least(run);
-      const atBest = percent(Math.min(...found.map((r) => shareAtBest(r!))));
+      const atBest = percent(Math.min(...found.map((r) => r!.shareAtBest!)));
       return { measured: `${percent(worst.shareOfLimit!)} (${worst.case})`, atBest, holds };
     },
   };
-}
-
-/** Of the fastest sample; the difference to the median is other work on the machine. */
-function shareAtBest({ shareOfLimit, medianMs, minMs }: Result): number {
-  return (shareOfLimit! * medianMs!) / minMs!;
 }
 
 function percent(value: number): string {

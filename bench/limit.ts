@@ -43,8 +43,8 @@ function load(bytes: Uint8Array<ArrayBuffer>): Form[] {
 
 let forms: Form[] | undefined;
 
-/** Best GFLOP/s of all forms that this Node can run, over `milliseconds`. The first call warms up for 0.3 s more. */
-export function probeLimit(milliseconds = 60): number {
+/** GFLOP/s of short calls over `milliseconds`, each of the fastest form that this Node can run. The first use warms up for 0.3 s more. */
+export function probeLimit(milliseconds: number): number[] {
   if (forms === undefined) {
     const relaxed = build('relaxed'); // validated as a whole: Node 20 refuses it
     forms = [...load(build('simd')), ...(WebAssembly.validate(relaxed) ? load(relaxed) : [])];
@@ -53,17 +53,19 @@ export function probeLimit(milliseconds = 60): number {
   return measure(forms, milliseconds);
 }
 
-function measure(all: Form[], milliseconds: number): number {
-  let best = 0;
+function measure(all: Form[], milliseconds: number): number[] {
+  const found: number[] = [];
   for (const end = performance.now() + milliseconds; performance.now() < end; ) {
-    for (const { call, flops } of all) {
-      const start = performance.now();
-      call(AT);
-      call(AT);
-      call(AT);
-      call(AT);
-      best = Math.max(best, (4 * flops) / 1e6 / (performance.now() - start));
-    }
+    found.push(Math.max(...all.map(speed)));
   }
-  return best;
+  return found;
+}
+
+function speed({ call, flops }: Form): number {
+  const start = performance.now();
+  call(AT);
+  call(AT);
+  call(AT);
+  call(AT);
+  return (4 * flops) / 1e6 / (performance.now() - start);
 }

@@ -5,42 +5,79 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { floorTable } from './floors.ts';
 import { availability, elsewhere, isRevectorized } from './install.ts';
 import { probeLimit } from './limit.ts';
-import { median } from './measure.ts';
+import { failed, median } from './measure.ts';
 import { type Options, readOptions, run } from './options.ts';
 import { root } from './paths.ts';
-import type { Case, Measured, Report, Result } from './protocol.ts';
+import type { Case, Measured, Report, Result, Turns } from './protocol.ts';
 import { groups, groupTable } from './report.ts';
-import { runChild } from './run.ts';
+import { childTurns } from './run.ts';
 import { type Subject, takes } from './subjects.ts';
 
 /** Fresh processes of the first-step case. */
-const FIRST_STEPS = 7;
+const FIRST_STEPS = 15;
+const PROBE_MS = 60;
 
-async function measure(
-  spec: Case,
-  subject: Subject,
-  env: Record<string, string>,
-  timeMs: number,
-): Promise<Result> {
-  const request = { case: spec.name, subject: subject.name, timeMs };
-  let measured: Measured;
-  try {
-    measured = await runChild(request, env);
-    if (spec.kind === 'first-step' && measured.counts) {
-      const all = [measured];
-      while (all.length < FIRST_STEPS) all.push(await runChild(request, env));
-      const ms = all.map(({ medianMs }) => medianMs!).sort((a, b) => a - b);
-      measured = { ...measured, medianMs: median(ms), minMs: ms[0]!, samples: ms.length };
-    }
-  } catch (error) {
-    const none = { medianMs: null, minMs: null, samples: 0, finalLoss: null, limitGflops: null, bytes: null };
-    measured = { ...none, remark: (error as Error).message, counts: false };
+interface Contender {
+  spec: Case;
+  subject: Subject;
+  turns: Turns;
+  result?: Result;
+}
+
+/** Every subject of a case takes a turn after the other until all have their result: whatever slows one slows all. */
+async function measure(contenders: readonly Contender[]): Promise<Result[]> {
+  for (;;) {
+    const waiting = contenders.filter(({ result }) => result === undefined);
+    if (waiting.length === 0) return contenders.map(({ result }) => result!);
+    for (const contender of waiting) await takeTurn(contender);
   }
-  const { medianMs, limitGflops, counts } = measured;
+}
+
+async function takeTurn(contender: Contender): Promise<void> {
+  const { spec, subject, turns } = contender;
+  status(`${spec.name}  ${subject.name}`);
+  try {
+    const { done, value } = await turns.next();
+    if (done) contender.result = resultOf(spec, subject, value);
+  } catch (error) {
+    contender.result = resultOf(spec, subject, {
+      ...failed,
+      finalLoss: null,
+      remark: (error as Error).message,
+    });
+  }
+}
+
+/** Each turn is a fresh process that takes one step. */
+async function* firstSteps(start: () => Turns): Turns {
+  const all: Measured[] = [];
+  for (;;) {
+    const one = yield* start();
+    if (!one.counts) return one;
+    all.push(one);
+    if (all.length === FIRST_STEPS) break;
+    yield;
+  }
+  const ms = all.map(({ medianMs }) => medianMs!).sort((a, b) => a - b);
+  return { ...all[0]!, medianMs: median(ms), minMs: ms[0]!, samples: ms.length };
+}
+
+function resultOf(spec: Case, { name }: Subject, measured: Measured): Result {
+  const { medianMs, minMs, limitGflops, bestLimitGflops, counts } = measured;
   const flops = 'flops' in spec ? spec.flops : null;
-  const gflops = counts && flops !== null && medianMs !== null ? flops / 1e6 / medianMs : null;
-  const shareOfLimit = gflops !== null && limitGflops !== null ? gflops / limitGflops : null;
-  return { case: spec.name, subject: subject.name, ...measured, flops, gflops, shareOfLimit };
+  const speed = (ms: number | null) => (counts && flops !== null && ms !== null ? flops / 1e6 / ms : null);
+  const share = (gflops: number | null, limit: number | null) =>
+    gflops !== null && limit !== null ? gflops / limit : null;
+  const gflops = speed(medianMs);
+  return {
+    case: spec.name,
+    subject: name,
+    ...measured,
+    flops,
+    gflops,
+    shareOfLimit: share(gflops, limitGflops),
+    shareAtBest: share(speed(minMs), bestLimitGflops),
+  };
 }
 
 async function runAll(options: Options): Promise<Report> {
@@ -52,26 +89,28 @@ async function runAll(options: Options): Promise<Report> {
     v8: process.versions.v8,
     revectorized: isRevectorized(),
   };
-  let limitGflops = probeLimit();
+  let limitGflops = Math.max(...probeLimit(PROBE_MS));
   console.log(
     `${machine.cpu}, ${machine.platform}, Node ${machine.node}; one thread; ` +
       `limit of ${machine.revectorized ? 'multiply-adds joined to 256 bits' : 'SIMD128 multiply-adds'} ${limitGflops.toFixed(1)} GFLOP/s\n`,
   );
   const present = availability(options.subjects);
   const results: Result[] = [];
-  const pairs = options.cases.flatMap((spec) =>
-    present.ready.filter(({ subject }) => takes(subject, spec)).map((entry) => ({ spec, ...entry })),
-  );
-  let done = 0;
   for (const group of groups(options.cases)) {
-    for (const { spec, subject, env } of pairs.filter((pair) => group.cases.includes(pair.spec))) {
-      status(`${++done}/${pairs.length}  ${spec.name}  ${subject.name}`);
-      const result = await measure(spec, subject, env, options.timeMs);
-      limitGflops = Math.max(limitGflops, result.limitGflops ?? 0);
-      results.push(result);
+    const own: Result[] = [];
+    for (const spec of group.cases) {
+      const contenders = present.ready
+        .filter(({ subject }) => takes(subject, spec))
+        .map(({ subject, env }) => {
+          const start = () =>
+            childTurns({ case: spec.name, subject: subject.name, timeMs: options.timeMs }, env);
+          return { spec, subject, turns: spec.kind === 'first-step' ? firstSteps(start) : start() };
+        });
+      own.push(...(await measure(contenders)));
     }
+    results.push(...own);
+    limitGflops = Math.max(limitGflops, ...own.map((result) => result.bestLimitGflops ?? 0));
     status('');
-    const own = results.filter((result) => group.cases.some(({ name }) => name === result.case));
     if (own.length > 0) console.log(`${groupTable(group, own)}\n`);
   }
   for (const { name, why } of present.missing) console.log(`${name} was not measured: ${why}`);

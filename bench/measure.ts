@@ -1,14 +1,14 @@
-// One case of one subject, in this process: first its result is compared with float64, then its time is taken.
+// One case of one subject, in this process: first its result is compared with float64, then its time is taken, in turns.
 import { Bench } from 'tinybench';
 import { gemmData, stepData, uniforms } from './data.ts';
 import { probeLimit } from './limit.ts';
-import type { GemmCase, Measured, PassCase, Run, StepCase, SubjectModule } from './protocol.ts';
+import type { GemmCase, Measured, PassCase, Run, StepCase, SubjectModule, Turns } from './protocol.ts';
 import { compareLoss, comparePass, compareProduct } from './reference.ts';
 import { duration } from './report.ts';
 
-/** Samples are taken in so many rounds, and the CPU's limit is probed between them: a shared machine changes its pace. */
-const ROUNDS = 6;
-const PROBE_MS = 15;
+/** Samples are taken in so many turns, and the CPU's limit is probed before and after each. */
+const TURNS = 20;
+const PROBE_MS = 4;
 /** After so many times the time for samples, so many are enough. */
 const PATIENCE = 8;
 const FEWEST = 3;
@@ -20,20 +20,32 @@ const WHOLE_CORE = 0.9;
 const LONGEST_CHECK_MS = 60_000;
 /** Share of the sampling time spent before it: V8 compiles what runs often anew, but not while it runs. */
 const WARMUP = 0.5;
+/** At least one step, product or pass before the samples of each later turn: others had the caches. */
+const WARMUP_AGAIN_MS = 0.1;
 
 interface Timed {
   medianMs: number;
   minMs: number;
   samples: number;
   limitGflops: number;
+  bestLimitGflops: number;
   /** Processor time over time while the samples were taken. */
   core: number;
 }
 
-const failed = { medianMs: null, minMs: null, samples: 0, limitGflops: null, bytes: null, counts: false };
+/** Of a subject whose time does not count. */
+export const failed = {
+  medianMs: null,
+  minMs: null,
+  samples: 0,
+  limitGflops: null,
+  bestLimitGflops: null,
+  bytes: null,
+  counts: false,
+};
 
 /** A step case: trains `checkSteps` steps, compares the loss, then trains on against the clock. */
-export async function measureStep(subject: SubjectModule, spec: StepCase, timeMs: number): Promise<Measured> {
+export async function* measureStep(subject: SubjectModule, spec: StepCase, timeMs: number): Turns {
   const run = await subject.openStep!(spec, stepData(spec));
   const different = subject.differentAlgorithm === true;
   const tooSlow = different ? await run.run(spec.stepsPerCall) : await runCheck(run, spec.checkSteps);
@@ -42,7 +54,7 @@ export async function measureStep(subject: SubjectModule, spec: StepCase, timeMs
   const wrong = different ? null : compareLoss(spec, finalLoss);
   if (wrong) return { ...failed, finalLoss, remark: wrong };
   const other = different ? 'another algorithm: its loss is not comparable' : undefined;
-  return { ...(await timed(run, spec.stepsPerCall, timeMs, other)), finalLoss };
+  return { ...(yield* timed(run, spec.stepsPerCall, timeMs, other)), finalLoss };
 }
 
 /** Trains `steps` steps, 2 or more, unless the second shows that they would take too long: then it says so. */
@@ -68,31 +80,30 @@ export async function measureFirstStep(subject: SubjectModule, spec: StepCase): 
   const ms = performance.now() - begun;
   const wrong = compareLoss(spec, finalLoss);
   if (wrong) return { ...failed, finalLoss, remark: wrong };
-  const one = { medianMs: ms, minMs: ms, samples: 1, limitGflops: null, bytes: null };
-  return { ...one, finalLoss, remark: null, counts: true };
+  return { ...failed, medianMs: ms, minMs: ms, samples: 1, finalLoss, remark: null, counts: true };
 }
 
-export async function measureGemm(subject: SubjectModule, spec: GemmCase, timeMs: number): Promise<Measured> {
+export async function* measureGemm(subject: SubjectModule, spec: GemmCase, timeMs: number): Turns {
   const { a, b } = gemmData(spec);
   const run = await subject.openGemm!(spec, a, b);
   await run.run(1);
-  return kernel(run, compareProduct(spec, a, b, await run.result()), timeMs);
+  return yield* kernel(run, compareProduct(spec, a, b, await run.result()), timeMs);
 }
 
-export async function measurePass(subject: SubjectModule, spec: PassCase, timeMs: number): Promise<Measured> {
+export async function* measurePass(subject: SubjectModule, spec: PassCase, timeMs: number): Turns {
   const x = uniforms(3, spec.n);
   const run = await subject.openPass!(spec, x);
   await run.run(1);
-  return kernel(run, comparePass(spec, x, await run.result()), timeMs);
+  return yield* kernel(run, comparePass(spec, x, await run.result()), timeMs);
 }
 
-async function kernel(run: Run, wrong: string | null, timeMs: number): Promise<Measured> {
+async function* kernel(run: Run, wrong: string | null, timeMs: number): Turns {
   if (wrong) return { ...failed, finalLoss: null, remark: wrong };
-  return timed(run, await repetitions(run), timeMs);
+  return yield* timed(run, await repetitions(run), timeMs);
 }
 
-async function timed(run: Run, times: number, timeMs: number, note = run.note): Promise<Measured> {
-  const { core, ...figures } = await sample(run, times, timeMs);
+async function* timed(run: Run, times: number, timeMs: number, note = run.note): Turns {
+  const { core, ...figures } = yield* sample(run, times, timeMs);
   const busy = core < WHOLE_CORE ? 'less than 90 % of a core, other programs ran' : undefined;
   const remark = [note, busy].filter((text) => text !== undefined).join('; ') || null;
   return { ...figures, finalLoss: null, bytes: null, remark, counts: true };
@@ -112,16 +123,19 @@ async function repetitions(run: Run): Promise<number> {
   }
 }
 
-async function sample(run: Run, times: number, timeMs: number): Promise<Timed> {
+async function* sample(run: Run, times: number, timeMs: number): AsyncGenerator<undefined, Timed> {
   const samples: number[] = [];
-  const begun = { ms: performance.now(), cpu: process.cpuUsage() };
-  let limitGflops = probeLimit(PROBE_MS);
-  for (let round = 0; round < ROUNDS; round++) {
+  const limits: number[] = [];
+  const spent = { ms: 0, cpu: 0 };
+  for (let turn = 0; turn < TURNS; turn++) {
+    yield;
+    const begun = { ms: performance.now(), cpu: process.cpuUsage() };
+    limits.push(...probeLimit(PROBE_MS));
     const bench = new Bench({
-      time: timeMs / ROUNDS,
+      time: timeMs / TURNS,
       iterations: 1,
-      warmup: round === 0,
-      warmupTime: timeMs * WARMUP,
+      warmup: true,
+      warmupTime: turn === 0 ? timeMs * WARMUP : WARMUP_AGAIN_MS,
       warmupIterations: 1,
       retainSamples: true,
       throws: true,
@@ -130,15 +144,31 @@ async function sample(run: Run, times: number, timeMs: number): Promise<Timed> {
     const { result } = (await bench.run())[0]!;
     if (!('latency' in result) || !result.latency.samples) throw new Error(`tinybench: ${result.state}`);
     samples.push(...result.latency.samples);
-    limitGflops = Math.max(limitGflops, probeLimit(PROBE_MS));
-    const spent = samples.reduce((sum, ms) => sum + ms, 0);
-    if (samples.length >= FEWEST && spent > PATIENCE * timeMs) break;
+    limits.push(...probeLimit(PROBE_MS));
+    const { user, system } = process.cpuUsage(begun.cpu);
+    spent.ms += performance.now() - begun.ms;
+    spent.cpu += (user + system) / 1000;
+    if (samples.length >= FEWEST && sum(samples) > PATIENCE * timeMs) break;
   }
-  const ms = samples.map((total) => total / times).sort((a, b) => a - b);
-  const { user, system } = process.cpuUsage(begun.cpu);
-  // a subject in another process computes while this one waits
-  const core = run.elapsed ? 1 : (user + system) / 1000 / (performance.now() - begun.ms);
-  return { medianMs: median(ms), minMs: ms[0]!, samples: ms.length, limitGflops, core };
+  const ms = samples.map((total) => total / times).sort(ascending);
+  limits.sort(ascending);
+  return {
+    medianMs: median(ms),
+    minMs: ms[0]!,
+    samples: ms.length,
+    limitGflops: median(limits),
+    bestLimitGflops: limits.at(-1)!,
+    // a subject in another process computes while this one waits
+    core: run.elapsed ? 1 : spent.cpu / spent.ms,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
 }
 
 /** What tinybench calls: timed from outside, or told by the subject. */

@@ -159,7 +159,7 @@ export interface SubjectModule {
   differentAlgorithm?: boolean;
 }
 
-/** What a child process is asked for. */
+/** What a child process is asked for, once; every later message, whatever it says, has it go on to its next turn. */
 export interface Request {
   case: string;
   subject: string;
@@ -167,15 +167,23 @@ export interface Request {
   timeMs: number;
 }
 
-/** What a child process hands back. */
+/**
+ * A measurement in turns, so that those of several subjects can alternate: a machine that others share changes its pace.
+ * The first turn opens and checks the subject, each of the others takes samples; the last has the result.
+ */
+export type Turns = AsyncGenerator<undefined, Measured, undefined>;
+
+/** What a child process hands back after its last turn; `null` after each of the others. */
 export interface Measured {
   /** Of one step, product or pass; null in the size case. */
   medianMs: number | null;
   minMs: number | null;
   samples: number;
   finalLoss: number | null;
-  /** Best probe of the CPU's limit between the samples. */
+  /** Median of short probes of the CPU's limit between the samples: it saw the same machine as the median time. */
   limitGflops: number | null;
+  /** The best of these probes, for the least time. */
+  bestLimitGflops: number | null;
   /** Of the size case: what a page loads, compressed. */
   bytes: number | null;
   /** Why the time does not count, or what to know about it. */
@@ -192,6 +200,8 @@ export interface Result extends Measured {
   gflops: number | null;
   /** flops / medianMs / limitGflops, as a fraction; limitGflops is this row's own. */
   shareOfLimit: number | null;
+  /** flops / minMs / bestLimitGflops: near what a machine without other work would show. */
+  shareAtBest: number | null;
 }
 
 export interface Report {

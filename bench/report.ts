@@ -109,8 +109,7 @@ function numbers(spec: Case, result: Result, base: Result | undefined, all: read
     }
     default: {
       const share = percent(result.shareOfLimit);
-      // of the fastest sample: what a machine without other work would show
-      const best = percent(result.shareOfLimit && (result.shareOfLimit * result.medianMs!) / result.minMs!);
+      const best = percent(result.shareAtBest);
       const speed = result.gflops === null ? '-' : result.gflops.toFixed(result.gflops < 1 ? 3 : 1);
       const loss = spec.kind === 'step' ? [lossText(result)] : [];
       return [...took, speed, share, best, ratio, ...loss];

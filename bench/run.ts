@@ -1,7 +1,9 @@
 // Asks a child process to measure one subject in one case.
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Measured, Request } from './protocol.ts';
+import type { Measured, Request, Turns } from './protocol.ts';
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 const PATIENCE_MS = 180_000;
@@ -14,34 +16,46 @@ const ONE_THREAD = {
   VECLIB_MAXIMUM_THREADS: '1',
 };
 
-export function runChild(request: Request, env: Record<string, string>): Promise<Measured> {
-  return new Promise((resolve, reject) => {
-    const child = fork(CHILD, [], {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, ...ONE_THREAD, ...env },
-    });
+/** The turns of one subject in one case, in a process of its own. */
+export async function* childTurns(request: Request, env: Record<string, string>): Turns {
+  const child = fork(CHILD, [], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: { ...process.env, ...ONE_THREAD, ...env },
+  });
+  try {
     let complaint = '';
-    let answer: Measured | undefined;
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      child.kill('SIGKILL');
-    }, PATIENCE_MS);
     child.stderr!.on('data', (chunk: Buffer) => {
       complaint = (complaint + chunk.toString()).slice(-4000);
     });
-    child.on('message', (message: Measured) => {
-      answer = message;
+    const ended = new Promise<string>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code, signal) =>
+        resolve(firstError(complaint) ?? `ended with ${signal ?? `code ${code}`}`),
+      );
     });
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      if (answer) resolve(answer);
-      else if (late) reject(new Error(`took longer than ${PATIENCE_MS / 1000} s`));
-      else reject(new Error(firstError(complaint) ?? `ended with ${signal ?? `code ${code}`}`));
-    });
+    for (;;) {
+      const measured = await turn(child, request, ended);
+      if (measured) return measured;
+      yield;
+    }
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+/** One message, one answer. */
+async function turn(child: ChildProcess, request: Request, ended: Promise<string>): Promise<Measured | null> {
+  const timer = new AbortController();
+  const late = sleep(PATIENCE_MS, `took longer than ${PATIENCE_MS / 1000} s`, { signal: timer.signal });
+  try {
+    const answer = once(child, 'message', { signal: timer.signal });
     child.send(request);
-  });
+    const first = await Promise.race([answer, ended, late]);
+    if (typeof first === 'string') throw new Error(first);
+    return first[0];
+  } finally {
+    timer.abort();
+  }
 }
 
 /** The line of a stack trace that says what happened. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { failed } from './measure.ts';
 import { peersFolder, root } from './paths.ts';
 import type { Measured } from './protocol.ts';
 
@@ -109,6 +110,5 @@ export async function measureSize(subject: string): Promise<Measured> {
   const binaries = page.wasm.map((name) => readFileSync(join(peersFolder, 'node_modules', name)));
   const all = [...scripts.map(({ contents }) => contents), ...binaries];
   const bytes = all.reduce((sum, file) => sum + gzipSync(file, { level: 9 }).length, 0);
-  const none = { medianMs: null, minMs: null, finalLoss: null, limitGflops: null };
-  return { ...none, samples: 1, bytes, remark: null, counts: true };
+  return { ...failed, finalLoss: null, samples: 1, bytes, remark: null, counts: true };
 }

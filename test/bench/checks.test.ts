@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { cases } from '../../bench/cases.ts';
 import { stepData } from '../../bench/data.ts';
 import { measureFirstStep, measureGemm, measurePass, measureStep } from '../../bench/measure.ts';
-import type { Case, GemmCase, PassCase, StepCase } from '../../bench/protocol.ts';
+import type { Case, GemmCase, Measured, PassCase, StepCase, Turns } from '../../bench/protocol.ts';
 import { referenceLoss } from '../../bench/reference.ts';
 import { downhill } from '../../bench/subjects/downhill.ts';
 import { plainJs } from '../../bench/subjects/plain-js.ts';
@@ -13,6 +13,14 @@ const find = <K extends Case['kind']>(name: string, kind: K) =>
 const perceptron = find('perceptron', 'step') as StepCase;
 const product = find('gemm-tn-32', 'gemm') as GemmCase;
 const adam = find('adam', 'pass') as PassCase;
+
+/** Takes all turns. */
+async function finished(turns: Turns): Promise<Measured> {
+  for (;;) {
+    const { done, value } = await turns.next();
+    if (done) return value;
+  }
+}
 
 const refused = { counts: false, medianMs: null, minMs: null, samples: 0 };
 
@@ -26,7 +34,7 @@ describe('the reference', () => {
 
 describe('a step', () => {
   it('counts when its loss agrees', async () => {
-    const measured = await measureStep(downhill, perceptron, 6);
+    const measured = await finished(measureStep(downhill, perceptron, 6));
     expect(measured.counts, measured.remark ?? '').toBe(true);
     expect(measured.finalLoss! / perceptron.checkLoss).toBeCloseTo(1, 4);
   });
@@ -34,7 +42,7 @@ describe('a step', () => {
   it('is refused when its loss disagrees', async () => {
     const rate = { ...perceptron, optimizer: { name: 'sgd', learningRate: 0.499 } } as const;
     const cheat = { openStep: () => plainJs.openStep!(rate, stepData(rate)) };
-    const measured = await measureStep(cheat, perceptron, 6);
+    const measured = await finished(measureStep(cheat, perceptron, 6));
     expect(measured).toMatchObject(refused);
     expect(measured.finalLoss! / perceptron.checkLoss).not.toBeCloseTo(1, 3);
     expect(measured.remark).toMatch(/^loss 0\.0054\d+, the float64 reference has 0\.00540937$/);
@@ -42,22 +50,41 @@ describe('a step', () => {
 
   it('is refused when its loss is no number', async () => {
     const broken = { openStep: () => ({ run() {}, loss: () => Number.NaN }) };
-    expect(await measureStep(broken, perceptron, 6)).toMatchObject(refused);
+    expect(await finished(measureStep(broken, perceptron, 6))).toMatchObject(refused);
     expect(await measureFirstStep(broken, perceptron)).toMatchObject(refused);
   });
 
   it('counts without agreement, and with a remark, when the algorithm is another', async () => {
     const other = { openStep: () => ({ run() {}, loss: () => 0.3 }), differentAlgorithm: true };
-    const measured = await measureStep(other, perceptron, 6);
+    const measured = await finished(measureStep(other, perceptron, 6));
     expect(measured).toMatchObject({ counts: true, finalLoss: 0.3 });
     expect(measured.remark).toContain('another algorithm');
+  });
+
+  it('is measured in turns, which others can take between', async () => {
+    const calls: string[] = [];
+    const subject = (name: string) => ({
+      openStep: () => ({
+        run: () => void calls.push(name),
+        loss: () => perceptron.checkLoss,
+        elapsed: () => 5,
+      }),
+    });
+    const [a, b] = ['a', 'b'].map((name) => measureStep(subject(name), perceptron, 40));
+    for (let turn = 0; turn < 4; turn++) {
+      expect(await a!.next()).toEqual({ done: false, value: undefined });
+      expect(await b!.next()).toEqual({ done: false, value: undefined });
+    }
+    const changes = calls.filter((name, i) => name !== calls[i - 1]);
+    expect(changes.join('')).toBe('abababab');
+    expect(await finished(a!)).toMatchObject({ counts: true, medianMs: 5 / perceptron.stepsPerCall });
   });
 
   it('takes the time of a subject that measures itself', async () => {
     const clocked = {
       openStep: () => ({ run() {}, loss: () => perceptron.checkLoss, elapsed: () => 5 }),
     };
-    const measured = await measureStep(clocked, perceptron, 6);
+    const measured = await finished(measureStep(clocked, perceptron, 6));
     expect(measured).toMatchObject({ medianMs: 5 / perceptron.stepsPerCall, counts: true });
   });
 });
@@ -68,7 +95,7 @@ describe('a slow subject', () => {
     const slow = {
       openStep: () => ({ run: (n: number) => void steps.push(n), loss: () => 0, elapsed: () => 61 }),
     };
-    const measured = await measureStep(slow, perceptron, 6);
+    const measured = await finished(measureStep(slow, perceptron, 6));
     expect(measured).toMatchObject(refused);
     expect(measured.remark).toBe('a step took 61.00 ms: the 1000 of the check were not waited for');
     expect(steps).toEqual([1, 1]);
@@ -93,12 +120,12 @@ describe('kernels', () => {
     ['plain-js', plainJs],
   ])('of %s count when every element is right', async (_, subject) => {
     for (const name of ['gemm-nn-32', 'gemm-nt-32', 'gemm-tn-32', 'gemm-nt-64x128x10']) {
-      const measured = await measureGemm(subject, find(name, 'gemm') as GemmCase, 6);
+      const measured = await finished(measureGemm(subject, find(name, 'gemm') as GemmCase, 6));
       expect(measured.counts, `${name}: ${measured.remark}`).toBe(true);
     }
     for (const spec of cases) {
       if (spec.kind !== 'pass') continue;
-      const measured = await measurePass(subject, spec, 6);
+      const measured = await finished(measurePass(subject, spec, 6));
       expect(measured.counts, `${spec.name}: ${measured.remark}`).toBe(true);
     }
   });
@@ -116,9 +143,9 @@ describe('kernels', () => {
       },
       openPass: (_: PassCase, x: Float32Array) => ({ run() {}, result: () => x }),
     };
-    const wrong = await measureGemm(off, product, 6);
+    const wrong = await finished(measureGemm(off, product, 6));
     expect(wrong).toMatchObject(refused);
     expect(wrong.remark).toMatch(/^C\[5, 7\] is .*, should be /);
-    expect(await measurePass(off, adam, 6)).toMatchObject(refused);
+    expect(await finished(measurePass(off, adam, 6))).toMatchObject(refused);
   });
 });

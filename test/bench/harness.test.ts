@@ -32,10 +32,14 @@ describe('npm run bench', () => {
       expect(result.medianMs).toBeGreaterThan(0);
       expect(result.minMs).toBeLessThanOrEqual(result.medianMs!);
       if (result.flops === null) {
-        expect(result).toMatchObject({ gflops: null, shareOfLimit: null });
+        expect(result).toMatchObject({ gflops: null, shareOfLimit: null, shareAtBest: null });
       } else {
         expect(result.gflops).toBeCloseTo(result.flops / 1e6 / result.medianMs!, 9);
         expect(result.shareOfLimit).toBeCloseTo(result.gflops! / result.limitGflops!, 9);
+        const best = result.flops / 1e6 / result.minMs! / result.bestLimitGflops!;
+        expect(result.shareAtBest).toBeCloseTo(best, 9);
+        expect(result.limitGflops).toBeLessThanOrEqual(result.bestLimitGflops!);
+        expect(result.bestLimitGflops).toBeLessThanOrEqual(limitGflops);
       }
     }
     const [loss] = results.map((r) => r.finalLoss);
