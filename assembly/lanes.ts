@@ -4,6 +4,8 @@
  */
 
 /** The first `count` (1..3) floats at `p`; the other lanes hold `fill`. */
+// @ts-ignore: decorator
+@inline
 export function loadPart(p: usize, count: i32, fill: v128): v128 {
   let v = v128.load_lane<f32>(p, fill, 0);
   if (count > 1) v = v128.load_lane<f32>(p, v, 1, 4);
@@ -12,6 +14,8 @@ export function loadPart(p: usize, count: i32, fill: v128): v128 {
 }
 
 /** The first `count` (1..3) lanes of `v` to `p`. */
+// @ts-ignore: decorator
+@inline
 export function storePart(p: usize, v: v128, count: i32): void {
   v128.store_lane<f32>(p, v, 0);
   if (count > 1) v128.store_lane<f32>(p, v, 1, 4);

@@ -360,38 +360,49 @@ function runGrad(
 ): void {
   const m = v128.load_splat<f32>(mean);
   const inverse = v128.load_splat<f32>(mean + plane);
-  const n = <f64>rows * <f64>width;
-  let a0 = f64x2.splat(0);
-  let a1 = a0;
-  let b0 = a0;
-  let b1 = a0;
+  const whole = (<usize>(width & ~3)) << 2;
+  const rest = width & 3;
+  let a = f64x2.splat(0);
+  let b = a;
   if (mode != NormalizeMode.Fixed) {
     let s = dy;
     let q = x;
     for (let r = rows; r > 0; r--, s += stride, q += stride) {
-      let left = width;
-      for (let i: usize = 0; left > 0; left -= 4, i += 16) {
+      let a0 = f64x2.splat(0);
+      let a1 = a0, b0 = a0, b1 = a0;
+      for (let i: usize = 0; i < whole; i += 16) {
+        const d = f32x4.mul(v128.load(s + i), factor(gamma, i, 4));
+        const h = f32x4.mul(f32x4.sub(v128.load(q + i), m), inverse);
+        a0 = f64x2.add(a0, low(d));
+        a1 = f64x2.add(a1, high(d));
+        b0 = f64x2.add(b0, f64x2.mul(low(d), low(h)));
+        b1 = f64x2.add(b1, f64x2.mul(high(d), high(h)));
+      }
+      a = f64x2.add(a, f64x2.add(a0, a1));
+      b = f64x2.add(b, f64x2.add(b0, b1));
+      if (rest) {
         // the lanes past the end have d = 0: they add nothing
-        const d = f32x4.mul(loadUpTo(s + i, left), factor(gamma, i, left));
-        const h = f32x4.mul(f32x4.sub(loadUpTo(q + i, left), m), inverse);
-        const d0 = low(d);
-        const d1 = high(d);
-        a0 = f64x2.add(a0, d0);
-        a1 = f64x2.add(a1, d1);
-        b0 = f64x2.add(b0, f64x2.mul(d0, low(h)));
-        b1 = f64x2.add(b1, f64x2.mul(d1, high(h)));
+        const d = f32x4.mul(loadUpTo(s + whole, rest), factor(gamma, whole, rest));
+        const h = f32x4.mul(f32x4.sub(loadUpTo(q + whole, rest), m), inverse);
+        a = f64x2.add(a, f64x2.add(low(d), high(d)));
+        b = f64x2.add(b, f64x2.add(f64x2.mul(low(d), low(h)), f64x2.mul(high(d), high(h))));
       }
     }
   }
+  const n = <f64>rows * <f64>width;
   const centered = mode == NormalizeMode.Centered;
-  const a = f32x4.splat(centered ? <f32>(total(f64x2.add(a0, a1)) / n) : 0);
-  const b = f32x4.splat(mode != NormalizeMode.Fixed ? <f32>(total(f64x2.add(b0, b1)) / n) : 0);
-  for (let r = rows; r > 0; r--, dy += stride, x += stride, dx += stride) {
-    let left = width;
-    for (let i: usize = 0; left > 0; left -= 4, i += 16) {
-      const d = f32x4.mul(loadUpTo(dy + i, left), factor(gamma, i, left));
-      const h = f32x4.mul(f32x4.sub(loadUpTo(x + i, left), m), inverse);
-      storeUpTo(dx + i, f32x4.mul(nmadd(h, b, f32x4.sub(d, a)), inverse), left);
+  const meanD = f32x4.splat(centered ? <f32>(total(a) / n) : 0);
+  const meanDH = f32x4.splat(mode != NormalizeMode.Fixed ? <f32>(total(b) / n) : 0);
+  for (; rows > 0; rows--, dy += stride, x += stride, dx += stride) {
+    for (let i: usize = 0; i < whole; i += 16) {
+      const d = f32x4.mul(v128.load(dy + i), factor(gamma, i, 4));
+      const h = f32x4.mul(f32x4.sub(v128.load(x + i), m), inverse);
+      v128.store(dx + i, f32x4.mul(nmadd(h, meanDH, f32x4.sub(d, meanD)), inverse));
+    }
+    if (rest) {
+      const d = f32x4.mul(loadUpTo(dy + whole, rest), factor(gamma, whole, rest));
+      const h = f32x4.mul(f32x4.sub(loadUpTo(x + whole, rest), m), inverse);
+      storeUpTo(dx + whole, f32x4.mul(nmadd(h, meanDH, f32x4.sub(d, meanD)), inverse), rest);
     }
   }
 }
