@@ -265,57 +265,55 @@ function gradColumn(
 
 /**
  * Groups of one channel over all rows, whose sums are there already: mean(d) = gamma dbeta / n, mean(d h) = gamma dgamma / n.
+ * The factors of the channels lie in scratch: scale, shift and slope, a plane each.
  */
 function batchGrad(p: usize): void {
   const rows = word(p, NormalizeGrad.Inner);
   const channels = word(p, NormalizeGrad.Groups);
   const stride = (<usize>channels) << 2;
+  const factors = address(p, NormalizeGrad.Scratch) + <usize>thread * address(p, NormalizeGrad.ScratchBytes);
+  const plane = (<usize>(channels + 3) >> 2) << 4;
   const to = last(rows, 1);
   const block = max<i32>(BLOCK_ROWS, BLOCK_FLOATS / channels);
+  for (let c = 0; c < channels; c += 4) batchFactors(p, c, min<i32>(4, channels - c), factors, plane);
   for (let r = first(rows, 1); r < to; r += block) {
     const count = min<i32>(block, to - r);
     const start = <usize>r * stride;
     const dy = address(p, NormalizeGrad.Gradient) + start;
     const x = address(p, NormalizeGrad.Source) + start;
     const dx = address(p, NormalizeGrad.Target) + start;
+    const mean = address(p, NormalizeGrad.Statistics);
     for (let c = 0; c < channels; ) {
       const i = (<usize>c) << 2;
-      batchFactors(p, i, min<i32>(4, channels - c));
-      if (c + 8 > channels) {
-        const part = min<i32>(4, channels - c);
-        const mean = loadUpTo(address(p, NormalizeGrad.Statistics) + i, part);
-        gradColumn(dy + i, x + i, dx + i, count, stride, part, mean, scale4, shift4, slope4);
-        c += 4;
+      if (c + 8 <= channels) {
+        gradColumns(dy + i, x + i, dx + i, count, stride, mean + i, factors + i, plane);
+        c += 8;
         continue;
       }
-      const scale = scale4, shift = shift4, slope = slope4;
-      batchFactors(p, i + 16, 4);
-      const mean = address(p, NormalizeGrad.Statistics) + i;
-      gradColumns(dy + i, x + i, dx + i, count, stride, mean, scale, shift, slope, scale4, shift4, slope4);
-      c += 8;
+      const part = min<i32>(4, channels - c);
+      const scale = v128.load(factors + i);
+      const shift = v128.load(factors + i + plane);
+      const slope = v128.load(factors + i + plane * 2);
+      gradColumn(dy + i, x + i, dx + i, count, stride, part, loadUpTo(mean + i, part), scale, shift, slope);
+      c += 4;
     }
   }
 }
 
-// What batchFactors gives.
-let scale4: v128 = i64x2.splat(0), shift4: v128 = i64x2.splat(0), slope4: v128 = i64x2.splat(0);
-
-/** The factors of `count` channels from offset i on. */
-function batchFactors(p: usize, i: usize, count: i32): void {
+/** The factors of `count` channels from c on. */
+function batchFactors(p: usize, c: i32, count: i32, factors: usize, plane: usize): void {
+  const i = (<usize>c) << 2;
   const n = f64x2.splat(<f64>word(p, NormalizeGrad.Inner));
-  const plane = (<usize>word(p, NormalizeGrad.Groups)) << 2;
-  const inverse = loadUpTo(address(p, NormalizeGrad.Statistics) + plane + i, count);
+  const channels = (<usize>word(p, NormalizeGrad.Groups)) << 2;
+  const inverse = loadUpTo(address(p, NormalizeGrad.Statistics) + channels + i, count);
   const g = factor(address(p, NormalizeGrad.Gamma), i, count);
   const s = loadUpTo(address(p, NormalizeGrad.ScaleGrad) + i, count);
   const t = loadUpTo(address(p, NormalizeGrad.ShiftGrad) + i, count);
-  scale4 = f32x4.mul(inverse, g);
-  shift4 = coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n));
-  slope4 = coefficient(
-    inverse,
-    g,
-    f64x2.div(f64x2.mul(low(inverse), low(s)), n),
-    f64x2.div(f64x2.mul(high(inverse), high(s)), n),
-  );
+  v128.store(factors + i, f32x4.mul(inverse, g));
+  v128.store(factors + i + plane, coefficient(inverse, g, f64x2.div(low(t), n), f64x2.div(high(t), n)));
+  const slope0 = f64x2.div(f64x2.mul(low(inverse), low(s)), n);
+  const slope1 = f64x2.div(f64x2.mul(high(inverse), high(s)), n);
+  v128.store(factors + i + plane * 2, coefficient(inverse, g, slope0, slope1));
 }
 
 /** Eight channels: half a cache line of each row. */
@@ -326,15 +324,17 @@ function gradColumns(
   rows: i32,
   stride: usize,
   mean: usize,
-  scale0: v128,
-  shift0: v128,
-  slope0: v128,
-  scale1: v128,
-  shift1: v128,
-  slope1: v128,
+  factors: usize,
+  plane: usize,
 ): void {
   const m0 = v128.load(mean);
   const m1 = v128.load(mean, 16);
+  const scale0 = v128.load(factors);
+  const scale1 = v128.load(factors, 16);
+  const shift0 = v128.load(factors + plane);
+  const shift1 = v128.load(factors + plane, 16);
+  const slope0 = v128.load(factors + plane * 2);
+  const slope1 = v128.load(factors + plane * 2, 16);
   for (; rows > 0; rows--, dy += stride, x += stride, dx += stride) {
     const d0 = f32x4.sub(f32x4.mul(v128.load(dy), scale0), shift0);
     const d1 = f32x4.sub(f32x4.mul(v128.load(dy, 16), scale1), shift1);

@@ -5,16 +5,15 @@ import { minimalTiles8 } from './minimal-tiles';
 import { directTiles8, tiles8 } from './tiles';
 
 /*
- * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 in Node 24 with
+ * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 since Node 24 with
  * --experimental-wasm-revectorize, on x64 with AVX2. There the tile of 4 x 8 has four sums of 256 bits, too few for a
  * multiply-add that takes four cycles and is begun twice in each; 4 x 16 has eight. A step of wide-mlp takes 7.0 ms instead
  * of 11.3 (`npm run bench`, Node 24, with --revectorize and without). Where vectors are not joined, 16 sums do not fit the
  * registers. Each sum has the same order in both, so the bits are the same.
  *
  * It is an experiment of V8's: where it meets something that it cannot join it may end the process. In Node 24 that is the
- * splat of a variable, multiplied and stored beside its neighbour: none is left here, npm run test:wide compiles and runs
- * all kernels with the flag. In Node 26 it is also an argument, a global or the result of a call, and some kernels have
- * those.
+ * splat of a variable, multiplied and stored beside its neighbour; in Node 26 also an argument, a global or the result of a
+ * call. None is left here: npm run test:wide compiles and runs all kernels with the flag in both.
  */
 
 /** Whether tiles are 16 columns wide: JavaScript says so before it runs anything (src/runtime/engine.ts). */

@@ -127,6 +127,9 @@ export const enum NormalizeGrad {
   /** The gradients of gamma and beta, of groups of one channel over all rows; addresses, or 0: they are summed here. */
   ScaleGrad,
   ShiftGrad,
+  /** With these: of each thread, three planes of whole vectors for the channels. */
+  Scratch,
+  ScratchBytes,
   Length,
 }
 

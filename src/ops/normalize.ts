@@ -9,7 +9,7 @@ import {
 } from '../../assembly/tape/tensors.ts';
 import { Op } from '../../assembly/tape.ts';
 import * as families from '../runtime/families.ts';
-import type { GroupAttributes } from './attributes.ts';
+import type { GroupAttributes, NormalizeAttributes } from './attributes.ts';
 import { recurrentOps } from './recurrent.ts';
 import type { Emitter, Rules } from './rule.ts';
 import { BATCH, lastOf, type Shape, sizeOf, type Tensor } from './tensor.ts';
@@ -124,8 +124,7 @@ export const normalizeOps: Rules<
       const dgamma: Tensor = tracer.add(normalizeOps.scaleGrad, [dy, x, statistics], attributes, layer);
       const shape = [lastOf(x.shape)];
       const dbeta: Tensor = tracer.add(recurrentOps.secondResult, [dgamma], { shape, whole: true }, layer);
-      // of a batch, dx follows from those sums
-      const sums = attributes.over === 'batch' && attributes.mode === 'centered' ? [dgamma, dbeta] : [];
+      const sums = followsFromSums(attributes) ? [dgamma, dbeta] : [];
       const operands = [dy, x, statistics, ...(gamma ? [gamma] : []), ...sums];
       return [
         [x, tracer.add(normalizeOps.normalizeGrad, operands, attributes, layer)],
@@ -167,6 +166,7 @@ export const normalizeOps: Rules<
     shape: ([dy]) => dy!.shape,
     gradient: 'none',
     inPlace: true,
+    workspace: ({ inputs: [dy], attributes }) => (followsFromSums(attributes) ? factorBytes(dy!) : 0),
     emit: (e, { tensor, output }) => {
       const [dy, x, statistics, ...rest] = tensor.inputs as readonly [Tensor, Tensor, Tensor, ...Tensor[]];
       const gamma = tensor.attributes.scale ? rest.shift() : undefined;
@@ -187,10 +187,12 @@ export const normalizeOps: Rules<
           [NormalizeGrad.Mode]: MODES[tensor.attributes.mode],
           [NormalizeGrad.ScaleGrad]: dgamma ? e.address(dgamma) : 0,
           [NormalizeGrad.ShiftGrad]: dbeta ? e.address(dbeta) : 0,
+          [NormalizeGrad.Scratch]: e.workspace.start,
+          [NormalizeGrad.ScratchBytes]: factorBytes(dy),
         },
         NormalizeGrad.Length,
         tensor.inputs.map((input) => e.span(input)),
-        [e.span(output)],
+        [e.span(output), e.workspace],
       );
     },
   },
@@ -229,6 +231,12 @@ export const normalizeOps: Rules<
 
 /** Two float64 for each channel, and room for a last vector. */
 const sumBytes = (dy: Tensor): number => Math.ceil(lastOf(dy.shape) / 4) * 64;
+
+/** Of a batch, dx follows from the gradients of gamma and beta. */
+const followsFromSums = ({ over, mode }: NormalizeAttributes): boolean => over === 'batch' && mode === 'centered';
+
+/** Three float32 for each channel, in whole vectors. */
+const factorBytes = (dy: Tensor): number => Math.ceil(lastOf(dy.shape) / 4) * 48;
 
 const MODES = {
   centered: NormalizeMode.Centered,

@@ -18,7 +18,7 @@ export function bestBuild(reproducible: boolean): Build {
 
 /**
  * Whether Node was started with the flag by which V8 joins neighbouring vectors of 128 bits to one of 256
- * (`node --experimental-wasm-revectorize`; Node 24 on x64). No other engine tells.
+ * (`node --experimental-wasm-revectorize`, since Node 24, on x64). No other engine tells.
  */
 export function joinsVectors(): boolean {
   const { process } = globalThis as { process?: { execArgv?: readonly string[] } };
