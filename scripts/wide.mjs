@@ -8,7 +8,12 @@ const FLAGS = ['--experimental-wasm-revectorize', '--no-liftoff'];
 const FOLDERS = ['kernels', 'graph', 'ops', 'layers', 'operations', 'train', 'model'];
 
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url));
-const args = [vitest, 'run', ...FLAGS.map((flag) => `--execArgv=${flag}`), ...FOLDERS.map((name) => `test/${name}`)];
+const args = [
+  vitest,
+  'run',
+  ...FLAGS.map((flag) => `--execArgv=${flag}`),
+  ...FOLDERS.map((name) => `test/${name}`),
+];
 
 for (const version of VERSIONS) {
   console.log(`\nNode ${version}`);

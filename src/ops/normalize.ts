@@ -233,7 +233,8 @@ export const normalizeOps: Rules<
 const sumBytes = (dy: Tensor): number => Math.ceil(lastOf(dy.shape) / 4) * 64;
 
 /** Of a batch, dx follows from the gradients of gamma and beta. */
-const followsFromSums = ({ over, mode }: NormalizeAttributes): boolean => over === 'batch' && mode === 'centered';
+const followsFromSums = ({ over, mode }: NormalizeAttributes): boolean =>
+  over === 'batch' && mode === 'centered';
 
 /** Three float32 for each channel, in whole vectors. */
 const factorBytes = (dy: Tensor): number => Math.ceil(lastOf(dy.shape) / 4) * 48;
