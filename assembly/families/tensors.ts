@@ -5,7 +5,8 @@ import { distinctRows, embedding, embeddingGrad } from '../kernels/embedding';
 import { copyRows, maximum, maximumGrad, rowDot, scaleRows } from '../kernels/merge';
 import { moments, movingAverage, movingMoments } from '../kernels/moments';
 import { noise } from '../kernels/noise';
-import { normalize, normalizeGrad, scaleGrad } from '../kernels/normalize';
+import { normalize, normalizeGrad } from '../kernels/normalize';
+import { scaleGrad } from '../kernels/scale-grad';
 import { Head, Op } from '../tape';
 
 export { base } from '../base';

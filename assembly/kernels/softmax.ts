@@ -1,6 +1,6 @@
 import { address, word } from '../fields';
 import { loadPart, storePart } from '../lanes';
-import { exp4, log4, madd, max4, nmadd, sum4 } from '../simd';
+import { exp4, expBelow4, log4, madd, max4, nmadd, sum4 } from '../simd';
 import { Softmax, SoftmaxGrad } from '../tape/dense';
 import { first, last } from '../threads';
 
@@ -12,12 +12,12 @@ export function rowMax(x: usize, count: i32): f32 {
   return max4(m);
 }
 
-/** y[i] = e^(x[i] - shift); their sum. y may be 0: the sum alone. */
+/** y[i] = e^(x[i] - shift), no x larger than shift; their sum. y may be 0: the sum alone. */
 export function rowExp(x: usize, y: usize, count: i32, shift: f32): f32 {
   const s = f32x4.splat(shift);
   let total = f32x4.splat(0);
   for (; count >= 4; count -= 4, x += 16) {
-    const e = exp4(f32x4.sub(v128.load(x), s));
+    const e = expBelow4(f32x4.sub(v128.load(x), s));
     total = f32x4.add(total, e);
     if (y) {
       v128.store(y, e);

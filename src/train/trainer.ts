@@ -35,6 +35,8 @@ export interface StepEvent {
   readonly stepsPerEpoch: number;
   /** Of this batch, penalties included. */
   readonly loss: number;
+  /** Ends the training: `fit` resolves with the epochs that are complete. */
+  stop(): void;
 }
 
 /** What `onEpoch` gets. */
@@ -44,6 +46,8 @@ export interface EpochEvent {
   readonly epochs: number;
   /** Means over the epoch's rows, and `val_…` of the validation data. */
   readonly logs: Logs;
+  /** Ends the training after this epoch: `fit` resolves with the history so far. */
+  stop(): void;
 }
 
 export interface FitOptions {
@@ -60,7 +64,11 @@ export interface FitOptions {
    * then comes back to JavaScript.
    */
   onStep?(event: StepEvent): unknown;
-  /** After each epoch, the model having the new weights; a promise is waited for. */
+  /**
+   * After each epoch, the model having the new weights; a promise is waited for. Early stopping, for example, with
+   * `let best = Infinity, since = 0` before it:
+   * `({ logs, stop }) => { if (logs.val_loss < best) [best, since] = [logs.val_loss, 0]; else if (++since === 5) stop(); }`
+   */
   onEpoch?(event: EpochEvent): unknown;
   /** Stops before the next step: `fit` rejects with the signal's reason, the weights of the last step are kept. */
   signal?: AbortSignal;
@@ -264,7 +272,11 @@ export class Trainer {
     let pace = 1;
     let lastTurn = begun;
     let done = 0;
-    while (done < total) {
+    let stopped = false;
+    const stop = (): void => {
+      stopped = true;
+    };
+    while (done < total && !stopped) {
       signal?.throwIfAborted();
       const left = epochwise ? perEpoch - program.epochStep : program.capacity * perEpoch;
       const steps = onStep ? 1 : Math.min(pace, left, total - done);
@@ -283,7 +295,8 @@ export class Trainer {
       if (onStep) {
         const step = ((done - 1) % perEpoch) + 1;
         session.pause();
-        const waited = onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss: program.stepLoss });
+        const loss = program.stepLoss;
+        const waited = onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss, stop });
         if (waited !== undefined) {
           await waited;
           await this.#evaluations;
@@ -296,7 +309,7 @@ export class Trainer {
         bar.epoch(history.length, logs);
         if (onEpoch) {
           session.pause();
-          await onEpoch({ epoch: history.length, epochs, logs });
+          await onEpoch({ epoch: history.length, epochs, logs, stop });
           await this.#evaluations;
           session.resume();
         }

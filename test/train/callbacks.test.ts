@@ -157,3 +157,50 @@ describe('states that a callback resets before it throws', () => {
     expect(await model.predict(x)).toEqual(first);
   });
 });
+
+describe('stop', () => {
+  it('in onEpoch ends the training after the epoch, with the history so far', async () => {
+    const [model, whole] = [network(), network()];
+    const history = await (await trainerOf(model)).fit(points(40), {
+      epochs: 100,
+      batchSize: 20,
+      onEpoch: ({ epoch, stop }) => epoch === 3 && stop(),
+    });
+    const alike = await (await trainerOf(whole)).fit(points(40), { epochs: 3, batchSize: 20 });
+    expect(history.epochs).toEqual(alike.epochs);
+    expect(history.steps).toBe(6);
+    expect(weights(model)).toEqual(weights(whole));
+  });
+
+  it('in onStep ends it after the step; the epochs are those that are complete', async () => {
+    const model = network();
+    const trainer = await trainerOf(model);
+    const options: FitOptions = { epochs: 100, batchSize: 20, validationData: points(10) };
+    const seen: unknown[] = [];
+    const history = await trainer.fit(points(40), {
+      ...options,
+      onStep: ({ epoch, step, stop }) => {
+        seen.push(weights(model));
+        if (epoch === 2 && step === 1) stop();
+      },
+    });
+    expect(history.epochs).toHaveLength(1);
+    expect(history.epochs[0]).toHaveProperty('val_loss');
+    expect(history.steps).toBe(3);
+    expect(weights(model)).toEqual(seen.at(-1));
+    expect(seen).toHaveLength(3);
+    // the trainer goes on
+    expect((await trainer.fit(points(40), options)).epochs).toHaveLength(100);
+  });
+
+  it('in the last step of an epoch completes that epoch', async () => {
+    const trainer = await trainerOf();
+    const options: FitOptions = { epochs: 9, batchSize: 20, validationData: points(10) };
+    const history = await trainer.fit(points(40), {
+      ...options,
+      onStep: ({ step, stop }) => step === 2 && stop(),
+    });
+    expect(history.epochs).toHaveLength(1);
+    expect(history.epochs[0]).toHaveProperty('val_loss');
+  });
+});
