@@ -1,7 +1,14 @@
 import { show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import type { AnyLayer, ParameterSpec, Tracing } from '../layers/layer.ts';
-import { type Application, callLayer, indicesOf, type SymbolicTensor, specsOf } from '../layers/symbolic.ts';
+import {
+  type Application,
+  applyTo,
+  callLayer,
+  indicesOf,
+  type SymbolicTensor,
+  specsOf,
+} from '../layers/symbolic.ts';
 import { type Shape, sameShape, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { isModelLayer, type ModelLayer } from './model-layer.ts';
 import type { WeightedLayer } from './shared.ts';
@@ -31,6 +38,11 @@ export interface NamedLayer {
   /** Of its (first) output, with the batch. */
   readonly shape: Shape;
   readonly parameters: number;
+  /**
+   * What the layer makes of another tensor, or of several in a list; of several results the first. A model that is made
+   * of it has the same weights, as `model` says.
+   */
+  apply(inputs: SymbolicTensor | readonly SymbolicTensor[]): SymbolicTensor;
 }
 
 interface Member extends NamedLayer {
@@ -80,8 +92,15 @@ export class Architecture {
         checkContained(layer, name, inner);
         const parameters = own.reduce((sum, { shape }) => sum + sizeOf(shape, 1), 0);
         total += parameters;
-        const member = { name, layer, shape: shapes[0]!, parameters, first: specs.length, specs: own };
-        this.#members.set(layer, member);
+        this.#members.set(layer, {
+          name,
+          layer,
+          shape: shapes[0]!,
+          parameters,
+          apply: (given) => applyTo(layer, given)[0]!,
+          first: specs.length,
+          specs: own,
+        });
         specs.push(...own.map((spec) => ({ ...spec, name: `${name}/${spec.name}` })));
       }
       if (Math.max(total, ...shapes.map((shape) => sizeOf(shape, 1))) > MAX_FLOATS) {

@@ -7,6 +7,7 @@ import { layerFromConfig } from '../layers/types.ts';
 import { Architecture, type PortForm } from './architecture.ts';
 import { Model } from './model.ts';
 import { modelSettings, sequentialModel } from './models.ts';
+import { checkApart, shareLayers } from './shared.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -91,7 +92,10 @@ function graphModel(config: Config, custom: CustomLayers): Model {
   );
   if (architecture.layers.length !== layers.size)
     throw new UsageError('a layer is not applied, or not needed');
-  return new Model(architecture, modelSettings(settings, 'model'));
+  const made = new Model(architecture, modelSettings(settings, 'model'));
+  checkApart(made);
+  shareLayers(made);
+  return made;
 }
 
 function object(value: unknown, what: string): Config {

@@ -7,7 +7,7 @@ import { Architecture, type Ports } from './architecture.ts';
 import { Model, type ModelSettings } from './model.ts';
 import { isModelLayer } from './model-layer.ts';
 import type { Prediction } from './predictor.ts';
-import { checkApart, shareLayers } from './shared.ts';
+import { checkApart, claimLayers, shareLayers } from './shared.ts';
 
 interface CommonOptions {
   /** As a layer of another model. Default: the type, numbered. */
@@ -92,7 +92,8 @@ export function model<const Outputs extends Tensors>(
 
 /**
  * A model of layers one after the other, models among them. Weights follow from the seed. A layer that is there twice, or
- * in several models, has weights for each place; `model` shares them.
+ * in several such models, has weights for each place; `model` shares those of the first, so the layers of a trained chain,
+ * loaded or not, go on in a graph that applies them (`layers[i].apply`).
  * @throws UsageError on an option out of range, two layers of one name, or when a layer does not fit the output of the
  *   one before it.
  */
@@ -132,6 +133,7 @@ export function sequentialModel(options: object, layers: readonly (AnyLayer | Mo
   );
   const made = new Model(architecture, settings);
   checkApart(made);
+  claimLayers(made);
   return made;
 }
 

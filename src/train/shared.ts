@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.ts';
 import type { AnyLayer, ParameterSpec } from '../layers/layer.ts';
 import { sameShape, showShape } from '../ops/tensor.ts';
+import type { Architecture } from './architecture.ts';
 import type { Model } from './model.ts';
 
 /** The weights of a layer that is part of several models: each has them within its own, and a version says which are newer. */
@@ -72,11 +73,20 @@ export function shareLayers(model: Model<unknown>): void {
   }
 }
 
-/** Throws where a layer is part of two graphs within a model: its weights would be there twice. */
+/** A chain has weights of its own for each of its layers; graphs that are made of them later share these. */
+export function claimLayers(model: Model<unknown>): void {
+  for (const { layer, specs } of model.architecture.weightedLayers()) {
+    if (!known.has(layer)) known.set(layer, { specs, owner: model });
+  }
+}
+
+/** Throws where a layer is part of two graphs within a model, or of a graph and a chain: its weights would be there twice. */
 export function checkApart(model: Model<unknown>): void {
-  const graphs = [model, ...model.subModels()].filter(({ architecture }) => architecture.what === 'model');
-  const seen = new Set<AnyLayer>();
-  for (const { layer, name } of graphs.flatMap(({ architecture }) => architecture.weightedLayers())) {
+  const models = [model, ...model.subModels()].map(({ architecture }) => architecture);
+  const layers = (what: Architecture['what']) =>
+    models.filter((one) => one.what === what).flatMap((one) => one.weightedLayers());
+  const seen = new Set(layers('sequential').map(({ layer }) => layer));
+  for (const { layer, name } of layers('model')) {
     if (seen.has(layer)) {
       throw new UsageError(
         `${model.type}: layer '${name}' is part of two models within this one, so its weights would be there twice; apply ` +

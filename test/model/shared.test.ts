@@ -5,6 +5,7 @@ import {
   dense,
   input,
   loadModel,
+  type Model,
   model,
   ops,
   sequential,
@@ -162,4 +163,53 @@ describe('a layer cannot be shared', () => {
       "model: layer 'both' is part of two models within this one",
     ],
   ]);
+});
+
+describe('layers of a model that was loaded', () => {
+  /** All layers but the last one, applied to another input. */
+  function features(trained: Model) {
+    const image = input([4]);
+    const code = trained.layers.slice(0, -1).reduce((t, layer) => layer.apply(t), image);
+    return { image, code };
+  }
+
+  it.each([
+    ['graph', () => autoencoder().whole],
+    [
+      'chain',
+      () =>
+        sequential({ inputShape: [4], seed: 1 }, [
+          batchNormalization({ name: 'norm' }),
+          dense(2, { activation: 'tanh', name: 'code' }),
+          dense(4, { name: 'copy' }),
+        ]),
+    ],
+  ])('are shared with a graph that is made of them: a %s', async (_, make) => {
+    const trained = make();
+    await train(trained, x);
+    const loaded = await loadModel(trained.toBytes());
+    const { image, code } = features(loaded);
+    const classifier = model({ inputs: image, outputs: dense(3, { name: 'class' })(code), seed: 9 });
+    for (const layer of ['norm', 'code']) expect(values(classifier, layer)).toEqual(values(trained, layer));
+
+    // a new head on frozen features, then all of it
+    const y = { data: Float32Array.from({ length: ROWS }, (_, i) => i % 3), shape: [ROWS] };
+    classifier.freeze('norm', 'code');
+    await (await Trainer.create(classifier, { loss: 'crossEntropy' })).fit({ x, y });
+    expect(values(classifier, 'code')).toEqual(values(trained, 'code'));
+    classifier.unfreeze();
+    await (await Trainer.create(classifier, { loss: 'crossEntropy' })).fit({ x, y });
+    expect(values(classifier, 'code')).not.toEqual(values(trained, 'code'));
+    expect(values(loaded, 'code')).toEqual(values(classifier, 'code'));
+  });
+
+  it('are not there twice: a chain within the graph and its layers beside it', () => {
+    const chain = sequential({ inputShape: [4], seed: 1 }, [dense(4, { name: 'code' })]);
+    const image = input([4]);
+    const both = () => model({ inputs: image, outputs: chain.layers[0]!.apply(chain.apply(image)) });
+    expect(both).toThrow(
+      "model: layer 'code' is part of two models within this one, so its weights would be there twice; apply one of " +
+        'them, and the layers of the other to what it gives',
+    );
+  });
 });
