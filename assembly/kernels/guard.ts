@@ -1,5 +1,5 @@
 import { double, program } from '../clock';
-import { address, rowCount, word } from '../fields';
+import { address, float, rowCount, word } from '../fields';
 import { loadPart } from '../lanes';
 import { Program, Status } from '../tape';
 import { Guard } from '../tape/training';
@@ -7,7 +7,18 @@ import { barrier, first, last, thread } from '../threads';
 
 const INFINITY_BITS: u32 = 0x7f800000;
 
-/** True when the step must stop: its loss or one of its gradients is not finite. Every thread gets the same answer. */
+/** Of the first magnitude that is too large: a step grows with the learning rate. */
+function limitBits(p: usize): u32 {
+  const limit = float(p, Guard.Limit);
+  if (limit == 0) return INFINITY_BITS;
+  const rate = load<f32>(program + ((<usize>Program.LearningRate) << 2)) * float(p, Guard.Rate);
+  return reinterpret<u32>(limit / max<f32>(1, rate));
+}
+
+/**
+ * True when the step must stop: its loss or one of its gradients is not finite, or a gradient so large that the optimizer
+ * would leave the finite numbers. Every thread gets the same answer.
+ */
 export function guard(p: usize): bool {
   const rows = address(p, Guard.Rows);
   const count = word(p, Guard.Count) * (rows ? rowCount(rows) : 1);
@@ -30,7 +41,7 @@ export function guard(p: usize): bool {
     largest = i32x4.max_u(largest, v128.and(v, magnitude));
   }
   const status = program + ((<usize>Program.Status) << 2);
-  if (v128.any_true(i32x4.ge_u(largest, i32x4.splat(INFINITY_BITS)))) {
+  if (v128.any_true(i32x4.ge_u(largest, i32x4.splat(limitBits(p))))) {
     atomic.cmpxchg<i32>(status, Status.Ok, Status.GradientNotFinite);
   }
   if (thread == 0) {

@@ -21,16 +21,21 @@ let clipValue: f32 = 0;
 let normScale: f32 = 1;
 let keep: f32 = 1; // 1 - rate · weight decay
 
-/** The gradient with penalties, clipped. Each optimizer has a loop for `bare` gradients, which need neither. */
+/** min(max(v, -limit), limit); a limit of 0 is none. */
+// @ts-ignore: decorator
+@inline
+export function clipped4(v: v128, limit: f32): v128 {
+  if (limit == 0) return v;
+  const c = f32x4.splat(limit);
+  return f32x4.pmin(f32x4.pmax(v, f32x4.neg(c)), c);
+}
+
+/** The gradient with penalties, clipped by value, then by the norm of what that gave. Each optimizer has a loop for `bare` gradients, which need neither. */
 // @ts-ignore: decorator
 @inline
 function gradient4(w: v128, g: v128, bare: bool): v128 {
   if (bare) return g;
-  let v = penalized4(w, g, f32x4.splat(l1), f32x4.splat(twoL2));
-  if (clipValue > 0) {
-    const c = f32x4.splat(clipValue);
-    v = f32x4.pmin(f32x4.pmax(v, f32x4.neg(c)), c);
-  }
+  const v = clipped4(penalized4(w, g, f32x4.splat(l1), f32x4.splat(twoL2)), clipValue);
   return f32x4.mul(v, f32x4.splat(normScale));
 }
 

@@ -1,11 +1,11 @@
 import { program } from '../clock';
 import { address, float, rowAt, rowCount, word } from '../fields';
-import { loadPart } from '../lanes';
+import { loadPart, loadUpTo } from '../lanes';
 import { abs4 } from '../simd';
 import { Program } from '../tape';
 import { Accumulate, NORM_CHUNK, NORM_ROWS, Penalty, SquaredNorm } from '../tape/training';
 import { first, last, thread } from '../threads';
-import { penalized4 } from './optimizer';
+import { clipped4, penalized4 } from './optimizer';
 
 function addTo(field: i32, value: f64): void {
   const q = program + ((<usize>field) << 2);
@@ -48,14 +48,10 @@ export function penalty(p: usize): void {
   addTo(Program.Accumulators, (l1 + l2) * <f64>float(p, Penalty.Weight));
 }
 
-/** Sums of the squares of `count` gradients, added to those in `total`. */
-function addSquares(w: usize, g: usize, count: i32, l1: v128, l2: v128, total: v128): v128 {
-  const zero = f32x4.splat(0);
+/** Sums of the squares of `count` gradients, clipped by value, added to those in `total`. */
+function addSquares(w: usize, g: usize, count: i32, l1: v128, l2: v128, clip: f32, total: v128): v128 {
   for (; count > 0; count -= 4, w += 16, g += 16) {
-    const v =
-      count >= 4
-        ? penalized4(v128.load(w), v128.load(g), l1, l2)
-        : penalized4(loadPart(w, count, zero), loadPart(g, count, zero), l1, l2);
+    const v = clipped4(penalized4(loadUpTo(w, count), loadUpTo(g, count), l1, l2), clip);
     const low = f64x2.promote_low_f32x4(v);
     const high = f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 2, 3));
     total = f64x2.add(total, f64x2.add(f64x2.mul(low, low), f64x2.mul(high, high)));
@@ -70,6 +66,7 @@ export function squaredNorm(p: usize): void {
   const chunks = word(p, SquaredNorm.Chunks);
   const l1 = f32x4.splat(float(p, SquaredNorm.L1));
   const l2 = f32x4.splat(2 * float(p, SquaredNorm.L2));
+  const clip = float(p, SquaredNorm.ClipValue);
   const w = address(p, SquaredNorm.Parameter);
   const g = address(p, SquaredNorm.Gradient);
   const to = last(chunks, 1);
@@ -79,12 +76,12 @@ export function squaredNorm(p: usize): void {
       const bytes = (<usize>count) << 2;
       const end = min<i32>((chunk + 1) * NORM_ROWS, rowCount(rows));
       for (let i = chunk * NORM_ROWS; i < end; i++) {
-        total = addSquares(w + rowAt(rows, i) * bytes, g + <usize>i * bytes, count, l1, l2, total);
+        total = addSquares(w + rowAt(rows, i) * bytes, g + <usize>i * bytes, count, l1, l2, clip, total);
       }
     } else {
       const offset = (<usize>(chunk * NORM_CHUNK)) << 2;
       const size = min<i32>(NORM_CHUNK, count - chunk * NORM_CHUNK);
-      total = addSquares(w + offset, g + offset, size, l1, l2, total);
+      total = addSquares(w + offset, g + offset, size, l1, l2, clip, total);
     }
     const sum = f64x2.extract_lane(total, 0) + f64x2.extract_lane(total, 1);
     store<f64>(address(p, SquaredNorm.Partials) + ((<usize>chunk) << 3), sum);

@@ -81,6 +81,10 @@ export const enum Guard {
   Count,
   /** As of Optimize. */
   Rows,
+  /** float: magnitudes from this on, at learning rates up to 1, stop the step too; 0: none. */
+  Limit,
+  /** float: the largest factor of the learning rate. */
+  Rate,
   Length,
 }
 
@@ -91,6 +95,8 @@ export const enum SquaredNorm {
   Count,
   L1,
   L2,
+  /** float: magnitudes are cut to this first; 0: they are not. */
+  ClipValue,
   Partials,
   /** As of Optimize: a sum for each NORM_ROWS of them, Chunks sums in all. */
   Rows,

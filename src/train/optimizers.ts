@@ -12,7 +12,7 @@ export interface OptimizerOptions {
   weightDecay?: number;
   /** Largest absolute value of a gradient's element. Default: none. */
   clipValue?: number;
-  /** Largest Euclidean norm of all gradients together (Pascanu et al. 2013). Default: none. */
+  /** Largest Euclidean norm of all gradients together, after `clipValue` (Pascanu et al. 2013). Default: none. */
   globalClipNorm?: number;
 }
 
@@ -31,7 +31,7 @@ export interface RmspropOptions extends OptimizerOptions {
   rho?: number;
   /** Of the divided gradients, at least 0, below 1. Default 0. */
   momentum?: number;
-  /** Added to the root (Keras: to what is under it, 1e-7). Default 1e-8. */
+  /** Added to the root (Keras: to what is under it, 1e-7), at least 2^-126, as a gradient may be 0. Default 1e-8. */
   epsilon?: number;
   /** Divides by the standard deviation instead (Graves 2013). Default false. */
   centered?: boolean;
@@ -42,7 +42,7 @@ export interface AdamOptions extends OptimizerOptions {
   beta1?: number;
   /** Decay of the mean square, at least 0, below 1. Default 0.999. */
   beta2?: number;
-  /** Added to the root. Default 1e-8 (Keras: 1e-7). */
+  /** Added to the root, at least 2^-126, as a gradient may be 0. Default 1e-8 (Keras: 1e-7). */
   epsilon?: number;
 }
 
@@ -94,7 +94,7 @@ function optimizer(
     rho: rate(options.rho, 'rho', 0.9),
     beta1: rate(options.beta1, 'beta1', 0.9),
     beta2: rate(options.beta2, 'beta2', 0.999),
-    epsilon: number(options.epsilon ?? 1e-8, `${name}: epsilon`, { min: 0 }),
+    epsilon: number(options.epsilon ?? 1e-8, `${name}: epsilon`, { min: 2 ** -126 }),
   };
 }
 

@@ -124,7 +124,12 @@ export class StatesOfProgram {
       tape.layer = next.layer;
       tape.emit(
         Op.Guard,
-        { [Guard.Gradient]: start, [Guard.Count]: (end - start) / 4, [Guard.Rows]: 0 },
+        {
+          [Guard.Gradient]: start,
+          [Guard.Count]: (end - start) / 4,
+          [Guard.Rows]: 0,
+          [Guard.Limit]: { f32: 0 },
+        },
         Guard.Length,
         [{ start, end }],
         [],

@@ -159,10 +159,18 @@ export class Update {
   }
 
   #encodeGuards(encoder: Encoder, memory: number): void {
+    const limit = largestGradient(this.optimizer);
+    const rate = Math.max(1, ...this.#segments.map((segment) => segment.rate));
     const emit = (gradient: Span, count: number, rows: number, lists: readonly Span[]): void =>
       encoder.tape.emit(
         Op.Guard,
-        { [Guard.Gradient]: gradient.start, [Guard.Count]: count, [Guard.Rows]: rows },
+        {
+          [Guard.Gradient]: gradient.start,
+          [Guard.Count]: count,
+          [Guard.Rows]: rows,
+          [Guard.Limit]: { f32: limit },
+          [Guard.Rate]: { f32: rate },
+        },
         Guard.Length,
         [gradient, ...lists],
         [],
@@ -188,6 +196,7 @@ export class Update {
           [SquaredNorm.Count]: count,
           [SquaredNorm.L1]: { f32: segment.l1 },
           [SquaredNorm.L2]: { f32: segment.l2 },
+          [SquaredNorm.ClipValue]: { f32: this.optimizer.clipValue ?? 0 },
           [SquaredNorm.Partials]: at,
           [SquaredNorm.Rows]: rows,
           [SquaredNorm.Chunks]: chunks,
@@ -289,6 +298,15 @@ function operandsOf(segment: Segment, encoder: Encoder, memory: number): Operand
     lists: [list],
     chunks,
   };
+}
+
+/**
+ * From this magnitude on a gradient may leave the finite numbers in the optimizer, at learning rates up to 1: Adam and
+ * RMSprop square it, momentum adds up to 1 / (1 - momentum) of it. What is clipped first only has to be finite: 0.
+ */
+export function largestGradient({ name, momentum, clipValue, globalClipNorm }: Optimizer): number {
+  if (clipValue !== undefined || globalClipNorm !== undefined) return 0;
+  return name === 'sgd' ? 2 ** 125 * (1 - momentum) : 2 ** 62;
 }
 
 /** The two decay rates of the kernel: momentum and mean square, or Adam's betas. */

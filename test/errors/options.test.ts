@@ -78,6 +78,11 @@ describe('options', () => {
       () => loose.adam!({ learningRate: '0.1' }),
       "adam: learningRate must be a number >= 0, got '0.1'",
     ],
+    [
+      'an epsilon of 0',
+      () => adam({ epsilon: 0 }),
+      'adam: epsilon must be a number >= 1.1754943508222875e-38, got 0',
+    ],
     ['below the range', () => adam({ learningRate: -1 }), 'adam: learningRate must be a number >= 0, got -1'],
     ['above the range', () => adam({ beta1: 1 }), 'adam: beta1 must be a number >= 0 and < 1, got 1'],
     [

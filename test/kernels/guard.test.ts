@@ -21,8 +21,10 @@ function guard(
   loss: number,
   offset: number,
   rows?: number,
+  { limit, rate }: { limit: number; rate: number } = { limit: 0, rate: 1 },
 ): [Status, boolean] {
   machine.set(Field.Status, Status.Ok);
+  machine.setFloat(Field.LearningRate, rate / 2);
   machine.setDouble(Field.StepLoss, loss);
   const launch = new Launch(machine, offset);
   launch.emit(
@@ -31,6 +33,8 @@ function guard(
       [Guard.Gradient]: launch.input(gradients),
       [Guard.Count]: rows === undefined ? gradients.length : gradients.length / ROWS_OF_TABLE,
       [Guard.Rows]: rows === undefined ? 0 : launch.input(Int32Array.of(rows)),
+      [Guard.Limit]: { f32: limit },
+      [Guard.Rate]: { f32: 2 },
     },
     Guard.Length,
   );
@@ -76,6 +80,29 @@ describe.each(machinesOf)('$name', async ({ build, threads }) => {
           // as bits: a number on its way could lose its payload
           new Uint32Array(gradients.buffer)[at] = bits;
           expect(guard(machine, gradients, 1, at)).toEqual([Status.GradientNotFinite, false]);
+        }
+      }
+    }
+  });
+
+  it('stops at a magnitude from its limit on, which falls with a learning rate above 1', () => {
+    for (const [rate, most] of [
+      [0.001, 2 ** 62],
+      [1, 2 ** 62],
+      [8, 2 ** 59],
+    ] as const) {
+      const below = most * (1 - 2 ** -24);
+      for (const at of [0, 3, 16, 21]) {
+        for (const sign of [1, -1]) {
+          const gradients = new Float32Array(22).fill(below);
+          gradients[at] = sign * below;
+          const limit = { limit: 2 ** 62, rate };
+          expect(guard(machine, gradients, 1, at, undefined, limit)).toEqual([Status.Ok, true]);
+          gradients[at] = sign * most;
+          expect(guard(machine, gradients, 1, at, undefined, limit)).toEqual([
+            Status.GradientNotFinite,
+            false,
+          ]);
         }
       }
     }

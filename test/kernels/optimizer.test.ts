@@ -60,6 +60,7 @@ const CLIPS = [
   { clipValue: 0.7, clipNorm: 0 },
   { clipValue: 0, clipNorm: 0.5 },
   { clipValue: 0, clipNorm: 1e6 },
+  { clipValue: 0.7, clipNorm: 0.5 },
 ];
 
 function settingsOf({ kind, states, beta1, beta2 }: Kind): OptimizerSettings {

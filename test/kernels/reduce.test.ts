@@ -32,6 +32,7 @@ function partialsOf(
   l1: number,
   l2: number,
   offset: number,
+  clipValue = 0,
 ): Float64Array {
   const launch = new Launch(machine, offset);
   const chunks = Math.ceil(w.length / NORM_CHUNK);
@@ -44,6 +45,7 @@ function partialsOf(
       [SquaredNorm.Count]: w.length,
       [SquaredNorm.L1]: { f32: l1 },
       [SquaredNorm.L2]: { f32: l2 },
+      [SquaredNorm.ClipValue]: { f32: clipValue },
       [SquaredNorm.Partials]: partials,
       [SquaredNorm.Rows]: 0,
       [SquaredNorm.Chunks]: chunks,
@@ -78,6 +80,7 @@ function partialsOfRows(
       [SquaredNorm.Count]: w.length / TABLE_ROWS,
       [SquaredNorm.L1]: { f32: l1 },
       [SquaredNorm.L2]: { f32: l2 },
+      [SquaredNorm.ClipValue]: { f32: 0 },
       [SquaredNorm.Partials]: partials,
       [SquaredNorm.Rows]: launch.input(Int32Array.of(LISTED.length, ...LISTED)),
       [SquaredNorm.Chunks]: chunks,
@@ -106,6 +109,17 @@ describe.each(builds)('%s', (build) => {
         });
       });
       const got = partialsOf(machine, w, g, l1, l2, count);
+      expect(shareOfBound(got, want, bound), `${count}`).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('SquaredNorm is that of gradients clipped by value', () => {
+    const clipValue = Math.fround(0.7);
+    for (const count of [...TAILS, NORM_CHUNK + 1]) {
+      const [w, g] = [weights(count, count), uniform(generator(count + 1), count)];
+      const want = squaredNorm(w, g, 0, 0, clipValue);
+      const bound = want.map((total) => DOUBLE * count * total);
+      const got = partialsOf(machine, w, g, 0, 0, count, clipValue);
       expect(shareOfBound(got, want, bound), `${count}`).toBeLessThanOrEqual(1);
     }
   });

@@ -42,16 +42,24 @@ export function penalty(w: Numbers, l1: number, l2: number): number {
   return l1 * sum(w.length, (i) => Math.abs(w[i]!)) + l2 * sum(w.length, (i) => w[i]! ** 2);
 }
 
-/** Sum of the squared gradients, penalties included, of each chunk of NORM_CHUNK. */
-export function squaredNorm(w: Numbers, g: Numbers, l1: number, l2: number): number[] {
+/** Sum of the squared gradients, penalties included and clipped by value, of each chunk of NORM_CHUNK. */
+export function squaredNorm(w: Numbers, g: Numbers, l1: number, l2: number, clipValue = 0): number[] {
   const p = penaltyGradient(w, l1, l2);
   return make(Math.ceil(w.length / NORM_CHUNK), (chunk) => {
     const from = chunk * NORM_CHUNK;
-    return sum(Math.min(NORM_CHUNK, w.length - from), (i) => (g[from + i]! + p[from + i]!) ** 2);
+    return sum(
+      Math.min(NORM_CHUNK, w.length - from),
+      (i) => clipped(g[from + i]! + p[from + i]!, clipValue) ** 2,
+    );
   });
 }
 
-/** One step; `norm` is the global norm that clipNorm limits. */
+/** A limit of 0 is none. */
+function clipped(v: number, limit: number): number {
+  return limit > 0 ? Math.min(Math.max(v, -limit), limit) : v;
+}
+
+/** One step; `norm` is the global norm that clipNorm limits, of gradients that are clipped by value. */
 export function optimize(settings: OptimizerSettings, state: OptimizerState, norm: number): OptimizerState {
   const { rate, l1, l2, weightDecay, clipValue, clipNorm, beta1, beta2, epsilon, centered, step } = settings;
   const { w } = state;
@@ -59,7 +67,7 @@ export function optimize(settings: OptimizerSettings, state: OptimizerState, nor
   const p = penaltyGradient(w, l1, l2);
   const g = make(w.length, (i) => {
     const v = state.g[i]! + p[i]!;
-    return scale * (clipValue > 0 ? Math.min(Math.max(v, -clipValue), clipValue) : v);
+    return scale * clipped(v, clipValue);
   });
   const kept = (i: number): number => w[i]! * (1 - rate * weightDecay);
   const mean = (rest: number, before: Numbers, now: (i: number) => number): number[] =>

@@ -233,3 +233,15 @@ describe('callbacks', () => {
     expect(seen).toEqual(epochs.map(({ val_loss }) => val_loss));
   });
 });
+
+it('clips by value, then by the norm of what that gave', async () => {
+  const model = sequential({ inputShape: [2] }, [dense(1, { kernelInitializer: 'zeros', useBias: false })]);
+  const optimizer = sgd({ learningRate: 1, clipValue: 1, globalClipNorm: 0.5 });
+  const trainer = await Trainer.create(model, { loss: 'meanSquaredError', optimizer });
+  // the gradient [100, 0.01] becomes [1, 0.01], then half of that by its norm
+  await trainer.fit({ x: [[50, 0.005]], y: [-1] });
+  const norm = Math.hypot(1, 0.01);
+  const [a, b] = model.getWeights()[0]!.data;
+  expect(a).toBeCloseTo(-0.5 / norm, 6);
+  expect(b).toBeCloseTo(-0.005 / norm, 8);
+});

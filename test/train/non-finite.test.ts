@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest';
-import { dense, multiHeadAttention, NonFiniteError, sequential, sgd, Trainer } from '../../src/index.ts';
+import {
+  adam,
+  dense,
+  multiHeadAttention,
+  NonFiniteError,
+  sequential,
+  sgd,
+  Trainer,
+} from '../../src/index.ts';
 
 const x = [
   [1, -2],
@@ -48,4 +56,50 @@ it('does not blame a layer for numbers in its scratch memory', async () => {
     .catch((e: unknown) => e);
   expect(error).toBeInstanceOf(NonFiniteError);
   expect((error as NonFiniteError).place).toMatchObject({ layer: 'first', operation: 'matrix product' });
+});
+
+it.each([
+  [
+    'sgd',
+    sgd({ learningRate: 1 }),
+    1e19,
+    /largest in layer 'last', where it is 2\.00e\+38\. The model has the weights of/,
+  ],
+  [
+    'sgd at a large rate',
+    sgd({ learningRate: 1e10 }),
+    1e15,
+    /layer 'last', where it is 2\.00e\+30\..*than 10000000000/,
+  ],
+  ['momentum', sgd({ learningRate: 1, momentum: 0.9 }), 2e18, /where it is 8\.00e\+36/],
+  ['adam', adam(), 3e9, /where it is 1\.80e\+19/],
+])(
+  'stops before a gradient that the optimizer would make infinite weights of: %s',
+  async (_, optimizer, size, message) => {
+    const model = sequential({ inputShape: [1] }, [
+      dense(1, { name: 'last', useBias: false, kernelInitializer: 'zeros' }),
+    ]);
+    const trainer = await Trainer.create(model, { loss: 'meanSquaredError', optimizer });
+    // the gradient is 2 size², finite
+    const error: unknown = await trainer.fit({ x: [[size]], y: [-size] }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(NonFiniteError);
+    expect((error as Error).message).toMatch(
+      /^a gradient is too large for the optimizer in epoch 1, step 1: /,
+    );
+    expect((error as Error).message).toMatch(message);
+    expect((error as NonFiniteError).place).toMatchObject({
+      layer: 'last',
+      operation: 'optimizer',
+      quantity: 'gradient',
+    });
+    expect(model.getWeights()[0]!.data[0]).toBe(0);
+  },
+);
+
+it('trains on with such a gradient where it is clipped first', async () => {
+  const model = sequential({ inputShape: [1] }, [dense(1, { useBias: false, kernelInitializer: 'zeros' })]);
+  const optimizer = sgd({ learningRate: 1, globalClipNorm: 0.5 });
+  const trainer = await Trainer.create(model, { loss: 'meanSquaredError', optimizer });
+  await trainer.fit({ x: [[1e19]], y: [-1e19] });
+  expect(model.getWeights()[0]!.data[0]).toBeCloseTo(-0.5, 6);
 });
