@@ -361,21 +361,26 @@ export class Model<Output = Prediction> {
   }
 
   /**
-   * The outputs for rows of input. Of a model with stateful layers, in batches of as many rows as their states have; after
-   * `resetStates` all rows are one batch.
+   * The outputs for rows of input, with the weights of this moment. Where they take long, the event loop gets a turn every
+   * few milliseconds; leave x as it is until then. Of a model with stateful layers at once, in batches of as many rows as
+   * their states have; after `resetStates` all rows are one batch.
    * @param x Rows in the input shape, integers where an embedding reads them; of several inputs a list, or a record by
    *   their names.
    * @returns data [rows, …output shape], row-major; of several outputs a list or a record, as the model was made.
    * @throws UsageError on another shape or on numbers that are not finite.
    */
   async predict(x: ModelInput): Promise<Output> {
-    return this.predictSync(x);
+    this.#predictor ??= new Predictor(this);
+    return this.#inForm(await this.#predictor.runInTurns(x));
   }
 
   /** `predict` at once: it blocks for as long as it computes. Arguments, result and errors are the same. */
   predictSync(x: ModelInput): Output {
     this.#predictor ??= new Predictor(this);
-    const results = this.#predictor.run(x);
+    return this.#inForm(this.#predictor.run(x));
+  }
+
+  #inForm(results: readonly Prediction[]): Output {
     // `Output` was inferred from that form
     return inForm(this.outputs, this.architecture.outputForm, results) as Output;
   }

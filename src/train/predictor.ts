@@ -6,6 +6,7 @@ import { sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
 import { checkedInputs } from './dataset.ts';
+import { BUDGET_MS, turn } from './event-loop.ts';
 import type { Model } from './model.ts';
 import { StatesOfProgram } from './states.ts';
 
@@ -55,12 +56,48 @@ export class Predictor {
     this.#data = model.inputs.map(({ shape }) => arena.allocate(sizeOf(shape, PREDICT_ROWS) * 4));
   }
 
+  /** At once. */
   run(x: ModelInput): readonly Prediction[] {
+    const batches = this.#batches(x);
+    for (;;) {
+      const { done, value } = batches.next();
+      if (done) return value;
+    }
+  }
+
+  /** The same, with turns for the event loop; all rows with the weights that the model has now. */
+  async runInTurns(x: ModelInput): Promise<readonly Prediction[]> {
+    // states would meet those of other batches
+    if (this.model.stateful) return this.run(x);
+    const batches = this.#batches(x);
+    const version = this.model.version;
+    let kept: Float32Array | undefined;
+    let lastTurn = performance.now();
+    for (;;) {
+      const { done, value } = batches.next();
+      if (done) return value;
+      if (performance.now() - lastTurn < BUDGET_MS) continue;
+      kept ??= this.#weightsInArena.slice();
+      await turn();
+      if (this.#version !== version) {
+        this.#weightsInArena.set(kept);
+        this.#version = version;
+      }
+      lastTurn = performance.now();
+    }
+  }
+
+  get #weightsInArena(): Float32Array {
+    return this.#engine.arena.f32(this.#weights, this.model.layout.floats);
+  }
+
+  /** Between batches others may use the program. */
+  *#batches(x: ModelInput): Generator<undefined, readonly Prediction[]> {
     const { model } = this;
     const { arena } = this.#engine;
     const columns = checkedInputs(model, x, 'predict');
     if (this.#version !== model.version) {
-      arena.f32(this.#weights, model.layout.floats).set(model.flat());
+      this.#weightsInArena.set(model.flat());
       this.#version = model.version;
     }
     const rows = columns[0]!.shape[0]!;
@@ -70,6 +107,7 @@ export class Predictor {
     }));
     const batch = model.stateful ? model.states.batchOf(rows, 'predict') : rows;
     for (let from = 0, count: number; from < rows; from += count) {
+      if (from > 0) yield;
       // rows of a batch do not meet: those that are too many at once follow with their own states
       const row = from % batch;
       count = Math.min(PREDICT_ROWS, batch - row);

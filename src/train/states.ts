@@ -129,6 +129,7 @@ export class StatesOfProgram {
           [Guard.Count]: (end - start) / 4,
           [Guard.Rows]: 0,
           [Guard.Limit]: { f32: 0 },
+          [Guard.Rate]: { f32: 1 },
         },
         Guard.Length,
         [{ start, end }],

@@ -5,6 +5,7 @@ import { UsageError } from '../errors.ts';
 import { Engine } from '../runtime/engine.ts';
 import { checkedDataset, type Dataset, type TargetForm } from './dataset.ts';
 import { diagnose } from './diagnose.ts';
+import { BUDGET_MS, turn } from './event-loop.ts';
 import { type Logs, logsOf } from './logs.ts';
 import { Model } from './model.ts';
 import { type Objective, type ObjectiveOptions, objectivesOf, reductionOf } from './objectives.ts';
@@ -84,9 +85,6 @@ export interface History {
   /** Time spent training and validating, callbacks included. */
   readonly seconds: number;
 }
-
-/** The event loop gets a turn after this long: a page at 60 frames a second has 16.7 ms for each. */
-const BUDGET_MS = 12;
 
 const FIT_OPTIONS = [
   'epochs',
@@ -375,17 +373,4 @@ function checkSignal(value: unknown, what: string): void {
       `${what}: signal must be an AbortSignal, for example new AbortController().signal, got ${show(value)}`,
     );
   }
-}
-
-/** Lets the event loop do other work. */
-function turn(): Promise<void> {
-  if (typeof setImmediate === 'function') return new Promise((resolve) => setImmediate(resolve));
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(0);
-  });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { StepEvent } from '../../src/index.ts';
+import { dense, type StepEvent, sequential } from '../../src/index.ts';
 import { network, points, trained, trainerOf, weights } from './support.ts';
 
 describe('the event loop', () => {
@@ -94,5 +94,37 @@ describe('the event loop', () => {
     );
     expect(await during).toEqual(await (await trainerOf(twin)).evaluate(data));
     expect(weights(model)).toEqual(weights(await trained(3, { epochs: 200, batchSize: 8 }, points(2000))));
+  });
+});
+
+describe('predict', () => {
+  const rows = 40_000;
+  const x = { data: Float32Array.from({ length: rows * 64 }, (_, i) => (i % 23) / 23), shape: [rows, 64] };
+  const wide = () =>
+    sequential({ inputShape: [64], seed: 3 }, [dense(256, { activation: 'tanh' }), dense(2)]);
+
+  it('gives the event loop turns on many rows, and has the results of predictSync', async () => {
+    const model = wide();
+    const want = model.predictSync(x);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const got = await model.predict(x);
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(1);
+    expect(got).toEqual(want);
+  });
+
+  it('takes all rows with the weights of its call, whatever predicts or sets them meanwhile', async () => {
+    const model = wide();
+    const want = model.predictSync(x);
+    const first = model.predict(x);
+    model.setWeights(model.getWeights().map((w) => ({ ...w, data: w.data.map((v) => 2 * v) })));
+    const second = model.predict(x);
+    const now = model.predictSync({ data: x.data.subarray(0, 64), shape: [1, 64] });
+    const [before, after] = await Promise.all([first, second]);
+    expect(before).toEqual(want);
+    expect(after).not.toEqual(want);
+    expect(after).toEqual(model.predictSync(x));
+    expect(after.data.slice(0, 2)).toEqual(now.data);
   });
 });
