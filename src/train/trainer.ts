@@ -293,12 +293,14 @@ export class Trainer {
       if (onStep) {
         const step = ((done - 1) % perEpoch) + 1;
         session.pause();
+        bar.hide();
         const loss = program.stepLoss;
         const waited = onStep({ epoch: ended + 1, step, stepsPerEpoch: perEpoch, loss, stop });
         if (waited !== undefined) {
           await waited;
           await this.#evaluations;
         }
+        bar.show();
         session.resume();
       }
       if (history.length > ended && epochwise) {
@@ -307,8 +309,10 @@ export class Trainer {
         bar.epoch(history.length, logs);
         if (onEpoch) {
           session.pause();
+          bar.hide();
           await onEpoch({ epoch: history.length, epochs, logs, stop });
           await this.#evaluations;
+          bar.show();
           session.resume();
         }
       } else if (program.epochStep > 0) {

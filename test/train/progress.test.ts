@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { dense, sequential, Trainer } from '../../src/index.ts';
+import { dense, type FitOptions, sequential, Trainer } from '../../src/index.ts';
 import { ProgressBar, type Terminal } from '../../src/train/progress.ts';
 
 /** A stream that keeps what is written. */
@@ -81,6 +81,57 @@ describe('on a terminal', () => {
     expect(screen.lines[0]!.length).toBe(59);
   });
 
+  it('of 80 columns has everything but the bar, then what matters most, in whole words', () => {
+    const logs = { loss: 2.3742, accuracy: 0.0895, val_loss: 2.3474, val_accuracy: 0.113 };
+    const at = (columns: number, step: number, shown: object): string => {
+      const screen = new Screen(true, columns);
+      const bar = new ProgressBar(undefined, 2, 250, screen);
+      vi.advanceTimersByTime(1000);
+      if (step < 250) bar.step(1, step, () => ({ ...logs, ...shown }));
+      else bar.epoch(1, { ...logs, ...shown });
+      return screen.lines[0]!;
+    };
+    const two = { val_loss: 2.3474, val_accuracy: 0.113 };
+    const line = (text: string) => text.replaceAll(' | ', '  ');
+    expect(at(125, 250, two)).toContain('  ━━━');
+    expect(at(116, 250, two)).toBe(
+      line(
+        'epoch 1/2 | 250/250 | loss 2.3742 | accuracy 0.0895 | val_loss 2.3474 | val_accuracy 0.1130 | 250 steps/s | 1.0 s left',
+      ),
+    );
+    expect(at(110, 250, two)).toBe(
+      line(
+        'epoch 1/2 | loss 2.3742 | accuracy 0.0895 | val_loss 2.3474 | val_accuracy 0.1130 | 250 steps/s | 1.0 s left',
+      ),
+    );
+    expect(at(100, 250, two)).toBe(
+      line('epoch 1/2 | loss 2.3742 | accuracy 0.0895 | val_loss 2.3474 | val_accuracy 0.1130 | 1.0 s left'),
+    );
+    expect(at(80, 250, two)).toBe(
+      line('epoch 1/2 | loss 2.3742 | accuracy 0.0895 | val_loss 2.3474 | 1.0 s left'),
+    );
+    expect(at(20, 250, two)).toBe('epoch 1/2');
+    expect(at(5, 250, two)).toBe('epoc');
+  });
+
+  it('makes room for what a callback prints, and comes back', () => {
+    const screen = new Screen(true);
+    const bar = new ProgressBar(undefined, 100, 10, screen);
+    bar.hide();
+    bar.show();
+    expect(screen.text).toBe('');
+    vi.advanceTimersByTime(1000);
+    bar.epoch(1, { loss: 0.5 });
+    const [drawn] = screen.lines;
+    bar.hide();
+    screen.write('printed\n');
+    bar.show();
+    expect(screen.lines).toEqual(['printed', drawn]);
+    bar.hide();
+    bar.stop();
+    expect(screen.lines).toEqual(['printed', '']);
+  });
+
   it('ends its line when training stops early', () => {
     const screen = new Screen(true);
     const bar = new ProgressBar(undefined, 2, 10, screen);
@@ -138,7 +189,7 @@ describe('fit', () => {
     vi.restoreAllMocks();
   });
 
-  async function output(isTTY: boolean, options: { progress?: boolean }, epochs = 2): Promise<string> {
+  async function output(isTTY: boolean, options: FitOptions, epochs = 2): Promise<string> {
     vi.useRealTimers();
     let text = '';
     const { isTTY: before } = process.stderr;
@@ -162,6 +213,16 @@ describe('fit', () => {
     expect(text).toMatch(/epoch 2\/2 {2}━{20} {2}3\/3 {2}loss [\d.]+ {2}[\d,]+ steps\/s {2}0\.0 s\n$/);
     expect(text.match(/\n/g)).toHaveLength(2);
     expect((await output(true, {}, 1000)).match(/\n/g)).toHaveLength(1);
+  });
+
+  it.each(['onEpoch', 'onStep'])('does not share a line with what %s prints', async (name) => {
+    const print = () => process.stderr.write('printed\n');
+    const text = await output(true, { [name]: print }, 100);
+    const before = text.split('printed').slice(0, -1);
+    expect(before.length).toBe(name === 'onStep' ? 300 : 100);
+    for (const part of before)
+      expect(part === '' || part.endsWith('\n') || part.endsWith('\r\x1b[K')).toBe(true);
+    expect(text).toContain('\r\x1b[Kprinted\n\r\x1b[Kepoch');
   });
 
   it('is quiet elsewhere and where not wanted', async () => {
