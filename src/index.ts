@@ -44,6 +44,7 @@ export {
   separableConv1d,
   separableConv2d,
 } from './layers/depthwise.ts';
+export { type DotOptions, dot } from './layers/dot.ts';
 export { type EmbeddingOptions, embedding } from './layers/embedding.ts';
 export {
   constant,
@@ -71,7 +72,6 @@ export {
   average,
   type ConcatenateOptions,
   concatenate,
-  dot,
   maximum,
   multiply,
 } from './layers/merge.ts';

@@ -5,7 +5,7 @@ import type { Graph } from '../graph/graph.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
-import { sameShape, showShape, type Tensor } from '../ops/tensor.ts';
+import { type Shape, sameShape, showShape, type Tensor } from '../ops/tensor.ts';
 import { chainMasks, joinMasks } from './masks.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableMerge, callable } from './symbolic.ts';
@@ -17,7 +17,12 @@ type Step = (graph: Graph, a: Tensor, b: Tensor) => Tensor;
 
 const sum: Step = (graph, a, b) => graph.add(arithmeticOps.binary, [a, b], { kind: BinaryKind.Add });
 
-/** From the first input to the last, two at a time, elementwise. */
+/** Whether a dimension of 1 in one shape is all that differs from the other. */
+function fits(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i] || d === 1 || b[i] === 1);
+}
+
+/** From the first input to the last, two at a time, elementwise; dimensions of 1 are repeated. */
 function fold(
   type: string,
   options: LayerOptions,
@@ -34,31 +39,31 @@ function fold(
     passesMask: true,
     trace: (inputs, { graph }) => {
       const [head, ...rest] = inputs;
-      for (const { shape } of rest) {
-        if (sameShape(shape, head.shape)) continue;
+      const y = rest.reduce((so, next) => {
+        if (fits(so.shape, next.shape)) return step(graph, so, next);
         throw new UsageError(
-          `layer '${graph.layer}': ${type} needs inputs of one shape, got ${inputs.map((t) => showShape(t.shape)).join(', ')}`,
+          `layer '${graph.layer}': ${type} needs inputs of one shape, or with dimensions of 1, got ` +
+            inputs.map((t) => showShape(t.shape)).join(', '),
         );
-      }
-      const y = rest.reduce((so, next) => step(graph, so, next), head);
+      }, head);
       return finish(graph, y, inputs.length);
     },
   });
 }
 
-/** y = a + b + …, elementwise; all inputs have one shape. A residual is `add()([x, f(x)])`. */
+/** y = a + b + …, elementwise; a dimension of 1 fits any. A residual is `add()([x, f(x)])`. */
 export function add(options: LayerOptions = {}): CallableMerge {
   return fold('add', options, sum);
 }
 
-/** y = a · b · …, elementwise; all inputs have one shape. */
+/** y = a · b · …, elementwise; a dimension of 1 fits any: [batch, 8, 8, 16] times a gate [batch, 1, 1, 16]. */
 export function multiply(options: LayerOptions = {}): CallableMerge {
   return fold('multiply', options, (graph, a, b) =>
     graph.add(arithmeticOps.binary, [a, b], { kind: BinaryKind.Multiply }),
   );
 }
 
-/** The mean of its inputs, elementwise; all have one shape. */
+/** The mean of its inputs, elementwise; a dimension of 1 fits any. */
 export function average(options: LayerOptions = {}): CallableMerge {
   return fold('average', options, sum, (graph, y, count) =>
     graph.add(elementwiseOps.affine, [y], { scale: 1 / count, offset: 0 }),
@@ -66,11 +71,15 @@ export function average(options: LayerOptions = {}): CallableMerge {
 }
 
 /**
- * The largest of its inputs, elementwise; all have one shape. Where two are equal each gets half of the gradient, as
+ * The largest of its inputs, elementwise; a dimension of 1 fits any. Where two are equal each gets half of the gradient, as
  * PyTorch's `maximum` does.
  */
 export function maximum(options: LayerOptions = {}): CallableMerge {
-  return fold('maximum', options, (graph, a, b) => graph.add(mergeOps.maximum, [a, b], {}));
+  return fold('maximum', options, (graph, a, b) =>
+    sameShape(a.shape, b.shape)
+      ? graph.add(mergeOps.maximum, [a, b], {})
+      : graph.add(arithmeticOps.binary, [a, b], { kind: BinaryKind.Maximum }),
+  );
 }
 
 export interface ConcatenateOptions extends LayerOptions {
@@ -97,26 +106,6 @@ export function concatenate(options: ConcatenateOptions = {}): CallableMerge {
       const mask = along === 1 ? chainMasks(graph, inputs) : joinMasks(graph, inputs);
       if (mask) graph.masks.set(y, mask);
       return y;
-    },
-  });
-}
-
-/** The dot product of two inputs over their last axis: a, b [batch, …, n], y [batch, …, 1]. */
-export function dot(options: LayerOptions = {}): CallableMerge {
-  knownKeys(options, ['name'], 'dot');
-  return callable({
-    type: 'dot',
-    name: layerName(options, 'dot'),
-    config: {},
-    inputs: 2,
-    streams: 0,
-    trace: (inputs, { graph }) => {
-      if (inputs[0]!.shape.length < 2) {
-        throw new UsageError(
-          `layer '${graph.layer}': dot needs [batch, …, n], got ${showShape(inputs[0]!.shape)}`,
-        );
-      }
-      return graph.add(mergeOps.rowDot, inputs, {});
     },
   });
 }

@@ -13,6 +13,7 @@ import { type BidirectionalOptions, bidirectional } from './bidirectional.ts';
 import { conv1d, conv1dTranspose, conv2d, conv2dTranspose, conv3d } from './convolution.ts';
 import { type CustomLayers, customFromConfig, unknownLayer } from './custom.ts';
 import { depthwiseConv1d, depthwiseConv2d, separableConv1d, separableConv2d } from './depthwise.ts';
+import { dot } from './dot.ts';
 import { embedding } from './embedding.ts';
 import type { AnyLayer, Layer } from './layer.ts';
 import { activation, dense, dropout, flatten, rescaling, reshape } from './layers.ts';
@@ -73,6 +74,7 @@ export const types = () =>
     conv2dTranspose: from(conv2dTranspose, 'filters', 'kernelSize'),
     ...pooling,
     ...merge,
+    dot,
     multiHeadAttention: from(multiHeadAttention),
     transformerEncoder: from(transformerEncoder),
     transformerDecoder: from(transformerDecoder),

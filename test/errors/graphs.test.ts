@@ -52,7 +52,7 @@ describe('graphs', () => {
     [
       'shapes that differ',
       () => maximum({ name: 'top' })([anyInput(), input([4])]),
-      "layer 'top': maximum needs inputs of one shape, got [batch, 3], [batch, 4]",
+      "layer 'top': maximum needs inputs of one shape, or with dimensions of 1, got [batch, 3], [batch, 4]",
     ],
     [
       'the batch as axis',

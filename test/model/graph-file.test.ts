@@ -70,7 +70,7 @@ describe('a graph model in a file', () => {
     [
       'shapes that do not fit',
       (json) => Object.assign(json.applications[2]!, { reads: [0, 1] }),
-      'add needs inputs of one shape, got [batch, 4], [batch, 3]',
+      'add needs inputs of one shape, or with dimensions of 1, got [batch, 4], [batch, 3]',
     ],
     ['a layer twice', (json) => json.layers.push(json.layers[0]!), "two layers are named 'left'"],
     [
