@@ -24,7 +24,10 @@ export interface Objective {
 export interface ObjectiveOptions {
   loss: LossLike | readonly LossLike[] | Readonly<Record<string, LossLike>>;
   lossWeights?: readonly number[] | Readonly<Record<string, number>>;
-  metrics?: readonly MetricLike[] | Readonly<Record<string, readonly MetricLike[]>>;
+  metrics?:
+    | readonly MetricLike[]
+    | readonly (readonly MetricLike[])[]
+    | Readonly<Record<string, readonly MetricLike[]>>;
 }
 
 /** A model with one output takes a loss and metrics; with several a loss for each, and weights and metrics by name. */
@@ -32,7 +35,9 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
   const { outputs, architecture } = model;
   const single = outputs.length === 1;
   const names = outputs.map(({ name }) => name);
-  const { loss } = options;
+  // a list of one, as the outputs of a model may be
+  const loss =
+    single && Array.isArray(options.loss) && options.loss.length === 1 ? options.loss[0] : options.loss;
   const lossWeights = options.lossWeights ?? {};
   const metrics = options.metrics ?? (single ? [] : {});
   // a loss by name is a record as well as one with options
@@ -43,8 +48,9 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
   const weights = Array.isArray(lossWeights)
     ? byPort<unknown>(outputs, 'list', lossWeights, 'Trainer.create: lossWeights')
     : byName(lossWeights, names, 'Trainer.create: lossWeights', '{ a: 1, b: 0.5 }');
-  const lists =
-    single && Array.isArray(metrics)
+  const lists = isListOfLists(metrics)
+    ? byPort<unknown>(outputs, 'list', metrics, 'Trainer.create: metrics')
+    : single && Array.isArray(metrics)
       ? [metrics]
       : single && (typeof metrics !== 'object' || !Object.hasOwn(metrics, names[0]!))
         ? [metrics]
@@ -77,6 +83,11 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
     );
   }
   return objectives;
+}
+
+/** Metrics of each output, in their order. */
+function isListOfLists(metrics: unknown): boolean {
+  return Array.isArray(metrics) && metrics.length > 0 && metrics.every(Array.isArray);
 }
 
 /** What is reported beside the loss: losses of several outputs, then metrics; with several outputs `a_accuracy`. */

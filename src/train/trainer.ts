@@ -21,7 +21,7 @@ export interface TrainerOptions extends ObjectiveOptions {
   lossWeights?: NonNullable<ObjectiveOptions['lossWeights']>;
   /** Default 'adam'. */
   optimizer?: OptimizerLike;
-  /** Reported beside the loss; of several outputs a record of lists. Default: none. */
+  /** Reported beside the loss; of several outputs a list or a record of lists. Default: none. */
   metrics?: NonNullable<ObjectiveOptions['metrics']>;
   /** Threads that train together, 1 to 64; above 1 only in Node. The same bits whatever the number. Default 1. */
   threads?: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { meanSquaredError, Trainer } from '../../src/index.ts';
+import { dense, input, meanSquaredError, model, Trainer } from '../../src/index.ts';
 import { pair, pairData } from './support.ts';
 
 const loss = { kind: 'crossEntropy', size: meanSquaredError() } as const;
@@ -67,4 +67,18 @@ describe('two inputs and two outputs', () => {
     ]);
     expect(pair().predictSync([x.a, x.b])).toEqual(got);
   });
+});
+
+it('losses and metrics may be lists in the order of the outputs, of one output too', async () => {
+  const options = { loss: ['crossEntropy', 'meanSquaredError'], metrics: [['accuracy'], []] } as const;
+  const [listed, named] = await Promise.all([Trainer.create(pair(), options), trainerOf()]);
+  const data = pairData();
+  expect((await listed.fit(data)).epochs).toEqual((await named.fit(data)).epochs);
+
+  const x = input([3]);
+  const one = () => model({ inputs: [x], outputs: [dense(1)(x)], seed: 2 });
+  const rows = { x: [[[1, 2, 3]]], y: [[[1]]] };
+  const trainer = await Trainer.create(one(), { loss: ['meanSquaredError'], metrics: [[]] });
+  const plain = await Trainer.create(one(), { loss: 'meanSquaredError' });
+  expect((await trainer.fit(rows)).epochs).toEqual((await plain.fit(rows)).epochs);
 });
