@@ -144,7 +144,8 @@ export function rmsNormalization(options: RmsNormalizationOptions = {}): Callabl
  *
  * Training uses the statistics of the batch and keeps moving ones, moving · momentum + batch · (1 - momentum), of the
  * biased variance as Keras (PyTorch: the unbiased one, and momentum counts the new value); everything else uses
- * those. With `trainable: false` training does too, and leaves them as they are.
+ * those. With `trainable: false` training does too, and leaves them as they are. Applied several times in one model, each
+ * application normalizes by its own batch, and moves the statistics on from where the one before left them.
  * @throws UsageError on an unknown name or an option out of range.
  */
 export function batchNormalization(options: BatchNormalizationOptions = {}): CallableLayer {
@@ -181,14 +182,12 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
         );
       }
       const statistics = graph.add(normalizeOps.moments, [x], { ...groups, centered: true, epsilon });
-      context.update(
-        mean,
-        graph.add(normalizeOps.movingAverage, [mean, statistics], { momentum, of: 'mean' }),
-      );
-      context.update(
-        variance,
-        graph.add(normalizeOps.movingAverage, [variance, statistics], { momentum, of: 'variance' }),
-      );
+      const move = (moving: Tensor, of: 'mean' | 'variance'): void => {
+        const old = context.current(moving);
+        context.update(moving, graph.add(normalizeOps.movingAverage, [old, statistics], { momentum, of }));
+      };
+      move(mean, 'mean');
+      move(variance, 'variance');
       return apply(x, context, groups, 'centered', statistics);
     },
   });
