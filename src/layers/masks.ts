@@ -5,6 +5,7 @@ import { axesOps } from '../ops/axes.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { mergeOps } from '../ops/merge.ts';
 import { sourceOps } from '../ops/sources.ts';
+import { takeOps } from '../ops/take.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 
 /*
@@ -29,6 +30,14 @@ export function chainMasks(graph: Graph, inputs: readonly Tensor[]): Tensor | un
   if (!inputs.some((input) => graph.masks.has(input))) return undefined;
   const masks = inputs.map((input) => graph.masks.get(input) ?? allSteps(graph, input));
   return graph.add(mergeOps.concatenate, masks, { axis: 1 });
+}
+
+/** The mask of a sequence whose last step comes first. */
+export function reversedMask(graph: Graph, mask: Tensor): Tensor {
+  const time = mask.shape[1]!;
+  const values = Int32Array.from({ length: time }, (_, i) => time - 1 - i);
+  const places = graph.add(sourceOps.constant, [], { values, shape: [time] });
+  return graph.add(takeOps.take, [mask, places], { axis: 1 });
 }
 
 /** Ones [batch, time], for x [batch, time, …]. */

@@ -76,6 +76,34 @@ describe('masks', () => {
     for (let t = 2; t < TIME; t++) expect(y.slice(2 * t, 2 * t + 2)).toEqual(y.slice(2, 4));
   });
 
+  it('are reversed with the outputs of a layer that goes backwards', async () => {
+    const backwards = { goBackwards: true, returnSequences: true };
+    const net = (time: number, layers: Layer[]) => sequential({ inputShape: [time, 1], seed: 4 }, layers);
+    const long = net(3, [masking(), gru(2, backwards), globalAveragePooling1d()]);
+    const short = net(2, [gru(2, backwards)]);
+    const x = { data: Float32Array.of(1, 2, 0), shape: [1, 3, 1] };
+    const [a0, b0, a1, b1] = short.predictSync([[[1], [2]]]).data;
+    const expected = [(a0! + a1!) / 2, (b0! + b1!) / 2];
+    [...long.predictSync(x).data].forEach((v, i) => {
+      expect(v).toBeCloseTo(expected[i]!, 6);
+    });
+    // twice backwards is forwards again, at the places of the input
+    const twice = net(3, [masking(), gru(2, backwards), simpleRnn(2, backwards), globalAveragePooling1d()]);
+    const once = net(2, [gru(2, backwards), simpleRnn(2, backwards), globalAveragePooling1d()]);
+    const wanted = once.predictSync([[[1], [2]]]).data;
+    [...twice.predictSync(x).data].forEach((v, i) => {
+      expect(v).toBeCloseTo(wanted[i]!, 6);
+    });
+    // with states beside its outputs
+    const sequence = input([3, 1]);
+    const [y, h] = gru(2, { ...backwards, returnState: true })(masking()(sequence));
+    const both = model({ inputs: sequence, outputs: [globalAveragePooling1d()(y), h], seed: 4 });
+    both.setWeights(long.getWeights());
+    const [mean, last] = await both.predict(x);
+    expect(mean).toEqual(long.predictSync(x));
+    expect([...last!.data]).toEqual([a1, b1]);
+  });
+
   it('of a row without any step give zeros, and a mean of 0', async () => {
     expect(await predict([masking(FILL), lstm(3)], padded(0), TIME)).toEqual([0, 0, 0]);
     expect(await predict([masking(FILL), globalAveragePooling1d()], padded(0), TIME)).toEqual([0, 0, 0]);
