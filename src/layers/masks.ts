@@ -66,3 +66,27 @@ export function maskWeights(graph: Graph, mask: Tensor, over: 'row' | 'batch'): 
 export function averageOfMasked(graph: Graph, x: Tensor, mask: Tensor): Tensor {
   return graph.add(mergeOps.scaleRows, [x, maskWeights(graph, mask, 'row')], {}) as unknown as Tensor;
 }
+
+/** Below every other number there is. */
+const LOWEST = -3.4028234663852886e38;
+
+/**
+ * x [batch, time, channels] with LOWEST in the steps that are left out, so that a maximum over time is that of the others;
+ * 0 in rows of which none counts. The gradient of what is left out is 0.
+ */
+export function maximumOfMasked(graph: Graph, x: Tensor, mask: Tensor): Tensor {
+  const affine = (of: Tensor, scale: number, offset: number): Tensor =>
+    graph.add(elementwiseOps.affine, [of], { scale, offset });
+  const binary = (kind: BinaryKind, a: Tensor, b: Tensor): Tensor =>
+    graph.add(arithmeticOps.binary, [a, b], { kind });
+  const some: Tensor = graph.add(axesOps.reduce, [mask], {
+    kind: ReduceKind.Maximum,
+    mean: false,
+    from: 1,
+    to: 2,
+  });
+  const lowest: Tensor = graph.add(sourceOps.reshape, [affine(some, LOWEST, 0)], { shape: [1] });
+  const fill = binary(BinaryKind.Multiply, affine(mask, -1, 1), lowest);
+  const column = graph.add(sourceOps.reshape, [fill], { shape: [mask.shape[1]!, 1] });
+  return binary(BinaryKind.Add, graph.add(mergeOps.scaleRows, [x, mask], {}) as unknown as Tensor, column);
+}

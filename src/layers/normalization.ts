@@ -212,7 +212,8 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
 
 /**
  * Group normalization (Wu & He 2018): the channels, the last axis, in groups of neighbours; each row of the batch by the
- * mean and variance of each group over all positions. x and y [batch, …space, channels], gamma and beta [channels].
+ * mean and variance of each group over all positions, those that a mask leaves out too. x and y [batch, …space, channels],
+ * gamma and beta [channels].
  * @throws UsageError on an unknown name or an option out of range, or when the groups do not divide the channels; that
  *   is known when `sequential` gets the layer.
  */
@@ -243,7 +244,7 @@ export function groupNormalization(options: GroupNormalizationOptions = {}): Cal
 
 /**
  * Instance normalization (Ulyanov et al. 2016): each channel of each row of the batch by its mean and variance over all
- * positions. x and y [batch, …space, channels], gamma and beta [channels].
+ * positions, those that a mask leaves out too. x and y [batch, …space, channels], gamma and beta [channels].
  * @throws UsageError on an unknown name or an option out of range, or on an input without positions; that is known when
  *   `sequential` gets the layer.
  */

@@ -227,9 +227,9 @@ export class Trainer {
 
   /**
    * Loss and metrics on data, without training. While `fit` runs, the training waits meanwhile. Of a model with stateful
-   * layers, in batches of as many rows as their states have; after `resetStates` all rows are one batch. A loss of time steps
-   * with a mask is the mean over the steps that count of 256 rows, and that over these batches, as in Keras; metrics count
-   * all steps alike.
+   * layers, in batches of as many rows as their states have; after `resetStates` all rows are one batch. A loss of time
+   * steps with a mask is the mean over the steps that count in 256 rows, and over these batches by their rows, as in Keras
+   * with batches of 256; metrics are means over all steps that count.
    * @returns For example `{ loss, accuracy }`.
    * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */

@@ -12,6 +12,7 @@ import {
   embedding,
   flatten,
   globalAveragePooling1d,
+  globalMaxPooling1d,
   gru,
   input,
   type Layer,
@@ -23,6 +24,7 @@ import {
   ops,
   prelu,
   sequential,
+  sgd,
   simpleRnn,
   sinePositionEncoding,
   type Tensor,
@@ -107,6 +109,27 @@ describe('masks', () => {
   it('of a row without any step give zeros, and a mean of 0', async () => {
     expect(await predict([masking(FILL), lstm(3)], padded(0), TIME)).toEqual([0, 0, 0]);
     expect(await predict([masking(FILL), globalAveragePooling1d()], padded(0), TIME)).toEqual([0, 0, 0]);
+  });
+
+  it('leave steps out of a maximum over time, and of its gradient', async () => {
+    const net = (layer: Layer) => sequential({ inputShape: [3, 1] }, [layer, globalMaxPooling1d()]);
+    const x = { data: Float32Array.of(-2, -1, 0, 0, 0, 0, -3e38, 0, 0, 0, -4, 1e-30), shape: [4, 3, 1] };
+    const { data } = net(masking()).predictSync(x);
+    expect([...data]).toEqual([-1, 0, Math.fround(-3e38), Math.fround(1e-30)]);
+    // what is left out may be the largest
+    const table = Float32Array.of(100, 1, 3, -2);
+    const words = sequential({ inputShape: [3] }, [
+      embedding(4, 1, { maskZero: true }),
+      globalMaxPooling1d(),
+    ]);
+    words.setWeights([{ ...words.getWeights()[0]!, data: table }]);
+    const rows = [[1, 3, 0], [0, 3, 0], [0, 0, 0], [2, 0, 2]]; // biome-ignore format: rows
+    expect([...words.predictSync(rows).data]).toEqual([1, -2, 0, 3]);
+    const optimizer = sgd({ learningRate: 0.5 });
+    const trainer = await Trainer.create(words, { loss: 'meanSquaredError', optimizer });
+    await trainer.fit({ x: rows, y: [[0], [0], [0], [0]] });
+    // of y² / 4: 2 y / 4 for the word that is y
+    expect([...words.getWeights()[0]!.data]).toEqual([100, 0.75, 2.25, -1.5]);
   });
 
   it('are dropped by layers that know nothing of them, as in Keras', async () => {
