@@ -6,6 +6,7 @@ import { axesOps } from '../ops/axes.ts';
 import { elementwiseOps } from '../ops/elementwise.ts';
 import { sourceOps } from '../ops/sources.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
+import { TINY } from './masks.ts';
 
 /** Statistics of channels over the steps that a mask leaves. */
 export interface MaskedMoments {
@@ -16,9 +17,6 @@ export interface MaskedMoments {
   /** x - mean, at all steps. */
   readonly centered: Tensor;
 }
-
-/** So that a batch without any step divides 0 by something; it is lost in a number of steps. */
-const TINY = 1e-30;
 
 function binary(graph: Graph, kind: BinaryKind, a: Tensor, b: Tensor): Tensor {
   return graph.add(arithmeticOps.binary, [a, b], { kind });

@@ -50,8 +50,8 @@ function allSteps(graph: Graph, x: Tensor): Tensor {
   return graph.add(elementwiseOps.affine, [steps], { scale: 0, offset: 1 });
 }
 
-/** Less than any share of steps, so that weights are 0 where none counts. */
-const TINY = 1e-30;
+/** Less than any share or number of steps, so that weights are 0 where none counts. */
+export const TINY = 1e-30;
 
 /** Weights of steps, [batch, time]: mask · steps / steps that count, in each row, or in the whole batch. */
 export function maskWeights(graph: Graph, mask: Tensor, over: 'row' | 'batch'): Tensor {
@@ -79,14 +79,10 @@ export function maximumOfMasked(graph: Graph, x: Tensor, mask: Tensor): Tensor {
     graph.add(elementwiseOps.affine, [of], { scale, offset });
   const binary = (kind: BinaryKind, a: Tensor, b: Tensor): Tensor =>
     graph.add(arithmeticOps.binary, [a, b], { kind });
-  const some: Tensor = graph.add(axesOps.reduce, [mask], {
-    kind: ReduceKind.Maximum,
-    mean: false,
-    from: 1,
-    to: 2,
-  });
-  const lowest: Tensor = graph.add(sourceOps.reshape, [affine(some, LOWEST, 0)], { shape: [1] });
-  const fill = binary(BinaryKind.Multiply, affine(mask, -1, 1), lowest);
-  const column = graph.add(sourceOps.reshape, [fill], { shape: [mask.shape[1]!, 1] });
-  return binary(BinaryKind.Add, graph.add(mergeOps.scaleRows, [x, mask], {}) as unknown as Tensor, column);
+  const column = (steps: Tensor): Tensor =>
+    graph.add(sourceOps.reshape, [steps], { shape: [...steps.shape.slice(1), 1] });
+  const axes = { from: 1, to: 2 };
+  const some: Tensor = graph.add(axesOps.reduce, [mask], { kind: ReduceKind.Maximum, mean: false, ...axes });
+  const fill = binary(BinaryKind.Multiply, affine(mask, -1, 1), column(affine(some, LOWEST, 0)));
+  return binary(BinaryKind.Add, binary(BinaryKind.Mask, x, column(mask)), column(fill));
 }

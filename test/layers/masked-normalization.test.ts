@@ -7,6 +7,8 @@ import {
   type Dataset,
   dense,
   embedding,
+  globalMaxPooling1d,
+  gru,
   input,
   masking,
   model,
@@ -107,6 +109,28 @@ describe('batch normalization with a mask', () => {
       });
     });
     expect(await masked(2)).toEqual(long);
+  });
+
+  it('trains to the same bits where it is checkpointed', async () => {
+    const train = async (checkpoint: boolean) => {
+      const block = sequential({ inputShape: [time, features], checkpoint }, [
+        dense(3, { activation: 'tanh' }),
+        batchNormalization(norm),
+        gru(3, { returnSequences: true, goBackwards: true }),
+        batchNormalization(norm),
+      ]);
+      const net = sequential({ inputShape: [time, features], seed: 6 }, [
+        masking(FILL),
+        block,
+        globalMaxPooling1d(),
+        dense(2),
+      ]);
+      const trainer = await Trainer.create(net, { loss: 'meanSquaredError' });
+      const x = { data: spread(values), shape: [rows, time, features] };
+      await trainer.fit({ x, y: lengths.map((n) => [n, 1]) }, { epochs: 4, batchSize: 3 });
+      return net.getWeights();
+    };
+    expect(await train(true)).toEqual(await train(false));
   });
 
   it('of a batch without any step trains nothing, and its statistics are 0', async () => {

@@ -116,7 +116,17 @@ describe('masks', () => {
     const x = { data: Float32Array.of(-2, -1, 0, 0, 0, 0, -3e38, 0, 0, 0, -4, 1e-30), shape: [4, 3, 1] };
     const { data } = net(masking()).predictSync(x);
     expect([...data]).toEqual([-1, 0, Math.fround(-3e38), Math.fround(1e-30)]);
-    // what is left out may be the largest
+    // what is left out may be the largest, and infinite
+    class Inverse extends CustomLayer {
+      static readonly type = 'Inverse';
+      override readonly passesMask = true as const;
+
+      call(t: Tensor): Tensor {
+        return ops.div(1, t);
+      }
+    }
+    const inverse = sequential({ inputShape: [3, 1] }, [masking(), new Inverse(), globalMaxPooling1d()]);
+    expect([...inverse.predictSync([[[-2], [-1], [0]]]).data]).toEqual([-0.5]);
     const table = Float32Array.of(100, 1, 3, -2);
     const words = sequential({ inputShape: [3] }, [
       embedding(4, 1, { maskZero: true }),
