@@ -154,11 +154,11 @@ export const enum Program {
   Beta1Power = 22,
   Beta2Power = 24,
   StepLoss = 26,
-  /** float64[MAX_SLOTS]: loss, metrics … as sums over rows. */
+  /** float64[MAX_SLOTS]: loss, metrics … as sums over rows, and of metrics with a mask the steps that count. */
   Accumulators = 28,
-  Words = 60,
+  Words = 92,
 }
 
-export const MAX_SLOTS = 16;
+export const MAX_SLOTS = 32;
 /** One record: Slots float64 sums, MAX_SLOTS reserved. */
 export const RECORD_BYTES = MAX_SLOTS * 8;

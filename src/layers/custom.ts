@@ -31,8 +31,8 @@ export interface CustomContext {
   /** Training, or inference. */
   readonly training: boolean;
   /**
-   * While training: a weight that is not trainable becomes `value`, of its shape, after the step. What the step itself
-   * reads is the old one.
+   * While training: a weight that is not trainable becomes `value`, of its shape, after the step. What the call itself
+   * reads is the old one; where the layer is applied again in the same model, that call reads `value`.
    */
   update(weight: Weight | Tensor, value: Tensor): void;
 }
@@ -163,10 +163,10 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
     return this.#built(shapes).map(({ spec }) => spec);
   }
 
-  trace(inputs: Each<Tensor>, { graph, parameters, training, update }: CallContext): Tensor {
+  trace(inputs: Each<Tensor>, { graph, parameters, training, update, current }: CallContext): Tensor {
     const made = this.#built(inputs.map(({ shape }) => shape.slice(1)));
-    made.forEach(({ weight }, i) => {
-      weight.tensor = parameters[i]!;
+    made.forEach(({ weight, spec }, i) => {
+      weight.tensor = spec.trainable ? parameters[i]! : current(parameters[i]!);
     });
     // JavaScript knows no abstract methods
     if (typeof this.call !== 'function') {
@@ -178,7 +178,8 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
       const y: unknown = this.call(given(inputs, this.inputs), {
         training,
         update: (weight, value) => {
-          const own = made.find((entry) => entry.weight === weight);
+          const place = made.findIndex((entry) => entry.weight === weight);
+          const own = made[place];
           if (!own || own.spec.trainable) {
             throw new UsageError(
               `layer '${graph.layer}': update takes a weight of the layer made with trainable: false`,
@@ -191,7 +192,7 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
                 (isTensor(value) ? showShape(value.shape) : show(value)),
             );
           }
-          update(own.weight.tensor!, value);
+          update(parameters[place]!, value);
         },
       });
       return checkedResult(y, graph);

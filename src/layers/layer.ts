@@ -34,9 +34,14 @@ export interface Tracing {
   readonly generation?: Generation | undefined;
   /**
    * While training: a parameter that is not trainable becomes `value`, of its shape, when the step has passed its
-   * checks. What the step itself reads is the old one.
+   * checks. Its tensor stays the old one; `current` is the new one.
    */
   update(parameter: Tensor, value: Tensor): void;
+  /**
+   * A parameter as the last application before left it, in the same step: one that updates it again starts from there, as
+   * in Keras and PyTorch. No gradient goes through it to that application.
+   */
+  current(parameter: Tensor): Tensor;
   /** A state [batch, size] of the layer that lasts from batch to batch, zeros at first. Of `stateful` layers. */
   state(size: number): Tensor;
   /** What the batch makes of it. */

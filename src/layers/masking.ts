@@ -7,8 +7,14 @@ import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 
 /**
- * Steps whose features all equal `maskValue` are left out by recurrent layers, attention and global average pooling above, and
+ * Steps whose features all equal `maskValue` are left out by layers above that honour masks, by losses and by metrics, and
  * become 0: x and y [batch, time, features]. For sequences of different lengths, filled up with that value.
+ *
+ * Masks are honoured by recurrent layers, `bidirectional`, attention, transformer blocks, `globalAveragePooling1d`,
+ * `globalMaxPooling1d` and, while it trains, `batchNormalization`. They are passed on by these where y has time too, by
+ * layers that work on each step by itself (`dense`, activations, dropout, noise, `rescaling`, positions, merge layers but
+ * `dot`, layers of your own with `passesMask`), and by the other normalizations, of which group and instance normalization
+ * count all steps alike. All others drop them: to the layers above them every step counts.
  * @param maskValue Default 0.
  * @throws UsageError on an unknown option, or an input without time and features.
  */

@@ -5,6 +5,7 @@ import { normalizeOps } from '../ops/normalize.ts';
 import { lastOf, type Shape, showShape, type Tensor } from '../ops/tensor.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { CallContext, ParameterSpec } from './layer.ts';
+import { maskedMoments, movedTo, normalizeMasked } from './masked-moments.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
@@ -92,7 +93,12 @@ function common(what: string, options: NormalizationOptions, defaultEpsilon = 1e
     const factors = parameters.slice(0, Number(scale) + Number(center));
     return graph.add(normalizeOps.normalize, [x, statistics, ...factors], { ...groups, mode, scale, center });
   };
-  return { name, epsilon, trainable, config: centered ? { ...config, ...beta } : config, parameters, apply };
+  const factors = ({ parameters }: CallContext) => ({
+    gamma: scale ? parameters[0] : undefined,
+    beta: center ? parameters[Number(scale)] : undefined,
+  });
+  const all = centered ? { ...config, ...beta } : config;
+  return { name, epsilon, trainable, config: all, parameters, apply, factors };
 }
 
 function vector(channels: number) {
@@ -144,13 +150,17 @@ export function rmsNormalization(options: RmsNormalizationOptions = {}): Callabl
  *
  * Training uses the statistics of the batch and keeps moving ones, moving · momentum + batch · (1 - momentum), of the
  * biased variance as Keras (PyTorch: the unbiased one, and momentum counts the new value); everything else uses
- * those. With `trainable: false` training does too, and leaves them as they are.
+ * those. With `trainable: false` training does too, and leaves them as they are. Applied several times in one model, each
+ * application normalizes by its own batch, and moves the statistics on from where the one before left them.
+ *
+ * Where its input has a mask, mean and variance are those of the steps that count (0 in a batch without any), as in Keras 3;
+ * all steps are normalized by them.
  * @throws UsageError on an unknown name or an option out of range.
  */
 export function batchNormalization(options: BatchNormalizationOptions = {}): CallableLayer {
   const what = 'batchNormalization';
   knownKeys(options, [...keys, 'momentum'], what);
-  const { name, config, epsilon, trainable, parameters, apply } = common(what, options);
+  const { name, config, epsilon, trainable, parameters, apply, factors } = common(what, options);
   const momentum = number(options.momentum ?? 0.99, `${what}: momentum`, { min: 0, max: 1 });
   const groups = { over: 'batch', groupSize: 1 } as const;
   return callable({
@@ -180,15 +190,21 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
           graph.add(normalizeOps.movingMoments, [mean, variance], { epsilon }),
         );
       }
+      const move = (moving: Tensor, next: (old: Tensor) => Tensor): void =>
+        context.update(moving, next(context.current(moving)));
+      const mask = graph.masks.get(x);
+      if (mask && x.shape.length > 2) {
+        const moments = maskedMoments(graph, x, mask);
+        move(mean, (old) => movedTo(graph, old, moments.mean, momentum));
+        move(variance, (old) => movedTo(graph, old, moments.variance, momentum));
+        const { gamma, beta } = factors(context);
+        return normalizeMasked(graph, moments, epsilon, gamma, beta);
+      }
       const statistics = graph.add(normalizeOps.moments, [x], { ...groups, centered: true, epsilon });
-      context.update(
-        mean,
-        graph.add(normalizeOps.movingAverage, [mean, statistics], { momentum, of: 'mean' }),
-      );
-      context.update(
-        variance,
-        graph.add(normalizeOps.movingAverage, [variance, statistics], { momentum, of: 'variance' }),
-      );
+      const towards = (of: 'mean' | 'variance') => (old: Tensor) =>
+        graph.add(normalizeOps.movingAverage, [old, statistics], { momentum, of }) as unknown as Tensor;
+      move(mean, towards('mean'));
+      move(variance, towards('variance'));
       return apply(x, context, groups, 'centered', statistics);
     },
   });
@@ -196,7 +212,8 @@ export function batchNormalization(options: BatchNormalizationOptions = {}): Cal
 
 /**
  * Group normalization (Wu & He 2018): the channels, the last axis, in groups of neighbours; each row of the batch by the
- * mean and variance of each group over all positions. x and y [batch, …space, channels], gamma and beta [channels].
+ * mean and variance of each group over all positions, those that a mask leaves out too. x and y [batch, …space, channels],
+ * gamma and beta [channels].
  * @throws UsageError on an unknown name or an option out of range, or when the groups do not divide the channels; that
  *   is known when `sequential` gets the layer.
  */
@@ -227,7 +244,7 @@ export function groupNormalization(options: GroupNormalizationOptions = {}): Cal
 
 /**
  * Instance normalization (Ulyanov et al. 2016): each channel of each row of the batch by its mean and variance over all
- * positions. x and y [batch, …space, channels], gamma and beta [channels].
+ * positions, those that a mask leaves out too. x and y [batch, …space, channels], gamma and beta [channels].
  * @throws UsageError on an unknown name or an option out of range, or on an input without positions; that is known when
  *   `sequential` gets the layer.
  */

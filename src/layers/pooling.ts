@@ -4,7 +4,7 @@ import { activationOps } from '../ops/activations.ts';
 import { poolingOps } from '../ops/pooling.ts';
 import { sourceOps } from '../ops/sources.ts';
 import { isOp, lastOf, type Shape, type Tensor } from '../ops/tensor.ts';
-import { averageOfMasked } from './masks.ts';
+import { averageOfMasked, maximumOfMasked } from './masks.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { type CallableLayer, callable } from './symbolic.ts';
 import {
@@ -94,7 +94,8 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
     parameters: imageOnly(dimensions, type),
     trace([image], { graph }) {
       const mask = graph.masks.get(image);
-      const x = mask && dimensions === 1 && mean ? averageOfMasked(graph, image, mask) : image;
+      const masked = mean ? averageOfMasked : maximumOfMasked;
+      const x = mask && dimensions === 1 ? masked(graph, image, mask) : image;
       const size: Shape = x.shape.slice(1, -1);
       const ones = size.map(() => 1);
       const where = windows(x.shape, size, ones, ones, 'valid', graph.layer);
@@ -104,7 +105,10 @@ function globalLayer(type: string, dimensions: number, mean: boolean, options: L
   });
 }
 
-/** The largest of all steps: [batch, steps, channels] to [batch, channels]. */
+/**
+ * The largest of all steps, or of those that a mask leaves (0 where there are none): [batch, steps, channels] to
+ * [batch, channels].
+ */
 export function globalMaxPooling1d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalMaxPooling1d', 1, false, options);
 }
@@ -119,7 +123,10 @@ export function globalMaxPooling3d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalMaxPooling3d', 3, false, options);
 }
 
-/** The mean of all steps, or of those that a mask leaves: [batch, steps, channels] to [batch, channels]. */
+/**
+ * The mean of all steps, or of those that a mask leaves (0 where there are none): [batch, steps, channels] to
+ * [batch, channels].
+ */
 export function globalAveragePooling1d(options: LayerOptions = {}): CallableLayer {
   return globalLayer('globalAveragePooling1d', 1, true, options);
 }

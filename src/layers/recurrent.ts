@@ -17,6 +17,7 @@ import {
 } from './activations.ts';
 import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { CallContext, Each, Layer, ParameterSpec } from './layer.ts';
+import { reversedMask } from './masks.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
 import { type Appliable, apply, type SymbolicTensor, withFields } from './symbolic.ts';
@@ -50,7 +51,10 @@ export interface RecurrentOptions extends LayerOptions {
   dropout?: number;
   /** The same of h as each step finds it, as in Keras 3: also where a GRU carries it over. Default 0. */
   recurrentDropout?: number;
-  /** From the last time to the first; returnSequences then gives the last time first. Default false. */
+  /**
+   * From the last time to the first; returnSequences then gives the last time first, and so does the mask that is passed on.
+   * (Keras 3 passes it on as it was.) Default false.
+   */
   goBackwards?: boolean;
   /**
    * True: row i of a batch goes on where row i of the batch before ended: its last states are the first ones, whether in
@@ -358,7 +362,7 @@ function recurrent<Results extends SymbolicTensor[]>(
     const [y, ...states] = returnState || stateful ? splitStates(graph, result, z.shape[1]!) : [result];
     if (lasting) context.setState(lasting, lastStates(graph, result));
     const results: Each<Tensor> = returnState ? [y, ...states] : [y];
-    if (mask && returnSequences && !reversed) graph.masks.set(results[0], mask);
+    if (mask && returnSequences) graph.masks.set(results[0], reversed ? reversedMask(graph, mask) : mask);
     return results;
   }
 

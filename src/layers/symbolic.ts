@@ -101,8 +101,9 @@ export function callForShapes(
     ({ shape }, index): Tensor => graph.add(sourceOps.parameter, [], { index, shape }),
   );
   const state = (size: number): Tensor => graph.add(sourceOps.state, [], { size });
-  const never = { nextStream: () => 0, isFrozen: () => false, update: () => {}, state, setState: () => {} };
-  return callLayer(layer, inputs, parameters, { graph, training: false, ...never }, name);
+  const never = { nextStream: () => 0, isFrozen: () => false, update: () => {}, setState: () => {} };
+  const same = { state, current: (parameter: Tensor) => parameter };
+  return callLayer(layer, inputs, parameters, { graph, training: false, ...never, ...same }, name);
 }
 
 /** Applies a layer: checks that it fits its inputs and finds the shapes of its results. `name` is for messages. */

@@ -158,7 +158,7 @@ export function applyLoss(graph: Graph, loss: Loss, output: Tensor, target: Tens
   graph.layer = 'loss';
   const { reduction } = loss;
   if (loss.name === 'custom') {
-    const rows = rowsOf(graph, loss.compute, target, output, 'loss', reduction);
+    const rows = rowsOf(graph, loss.compute, target, output, reduction);
     return graph.add(lossOps.rowLoss, [rows], { reduction });
   }
   const mask = graph.masks.get(output);

@@ -5,6 +5,12 @@ import { arithmeticOps } from '../ops/arithmetic.ts';
 import { sourceOps } from '../ops/sources.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
 
+/** The mask of an output, where `values` are numbers of its time steps, [batch, time, …]. */
+export function maskOfSteps(graph: Graph, output: Tensor, values: Tensor): Tensor | undefined {
+  const mask = graph.masks.get(output);
+  return mask && values.shape[1] === mask.shape[1] ? mask : undefined;
+}
+
 /**
  * Numbers of time steps, [batch, time, …], by a mask [batch, time]: those of steps that are left out become 0, the others
  * are so scaled that the mean of all is the mean of those that count, in the whole batch. Not scaled for a `sum`.

@@ -3,9 +3,9 @@ import { UsageError } from '../errors.ts';
 import type { Graph } from '../graph/graph.ts';
 import { lossOps } from '../ops/losses.ts';
 import { sizeOf, type Tensor } from '../ops/tensor.ts';
-import { type RowFunction, rowsOf } from './custom-rows.ts';
+import { type RowFunction, valuesOf } from './custom-rows.ts';
 import { type Loss, logitsOf } from './losses.ts';
-import { maskedSteps } from './masked.ts';
+import { maskedSteps, maskOfSteps } from './masked.ts';
 
 /** A metric of one's own; a function with a name is one too, where no bundler renames it. */
 export interface CustomMetric {
@@ -26,7 +26,8 @@ export type MetricLike = KnownMetric['name'] | Metric | RowFunction;
 
 /**
  * Share of rows whose class is the predicted one (the first largest output), with crossEntropy; with
- * binaryCrossEntropy the same as `binaryAccuracy()`.
+ * binaryCrossEntropy the same as `binaryAccuracy()`. Of time steps with a mask the share of those that count, in the whole
+ * epoch.
  */
 export function accuracy(): Metric {
   return { name: 'accuracy' };
@@ -103,37 +104,36 @@ export function metricList(values: unknown, loss: Loss): readonly Metric[] {
   return metrics;
 }
 
-/**
- * Values of a metric for every row, and how many of them a row of the batch has. Steps that a mask of the output leaves
- * out do not count.
- */
-export function applyMetric(
-  graph: Graph,
-  metric: Metric,
-  loss: Loss,
-  output: Tensor,
-  target: Tensor,
-): { readonly hits: Tensor; readonly perRow: number } {
+/** Values of a metric, whose mean is reported. */
+export interface Hits {
+  readonly hits: Tensor;
+  /** How many a row of the batch has; where there is a mask, a time step. */
+  readonly each: number;
+  /** Of the steps that count: the values of the others are 0. Without one all rows count. */
+  readonly mask: Tensor | undefined;
+}
+
+/** A metric's values on the graph. Steps that a mask of the output leaves out do not count. */
+export function applyMetric(graph: Graph, metric: Metric, loss: Loss, output: Tensor, target: Tensor): Hits {
   graph.layer = metric.name;
-  if (isCustom(metric)) {
-    return { hits: rowsOf(graph, metric.compute, target, output, `metric '${metric.name}'`), perRow: 1 };
-  }
-  const mask = graph.masks.get(output);
-  const counted = (all: Tensor) => ({
-    hits: mask ? maskedSteps(graph, all, mask) : all,
-    perRow: sizeOf(all.shape, 1),
-  });
+  const values = valuesOfMetric(graph, metric, loss, output, target);
+  const mask = maskOfSteps(graph, output, values);
+  const row = sizeOf(values.shape, 1);
+  if (!mask) return { hits: values, each: row, mask };
+  return { hits: maskedSteps(graph, values, mask, 'sum'), each: row / mask.shape[1]!, mask };
+}
+
+function valuesOfMetric(graph: Graph, metric: Metric, loss: Loss, output: Tensor, target: Tensor): Tensor {
+  if (isCustom(metric)) return valuesOf(graph, metric.compute, target, output, `metric '${metric.name}'`);
   const binary = metric.name === 'binaryAccuracy' || loss.name === 'binaryCrossEntropy';
   if (binary) {
     const given = metric.name === 'binaryAccuracy' ? metric.threshold : undefined;
     const onLogits = given === undefined && loss.name === 'binaryCrossEntropy' && loss.fromLogits;
     const prediction = onLogits ? logitsOf(graph, loss, output) : output;
     const threshold = onLogits ? 0 : (given ?? 0.5);
-    return counted(
-      graph.add(lossOps.binaryHits, [prediction, target], { threshold, steps: mask !== undefined }),
-    );
+    const steps = graph.masks.has(output);
+    return graph.add(lossOps.binaryHits, [prediction, target], { threshold, steps });
   }
-  return counted(
-    graph.add(lossOps.classHits, [logitsOf(graph, loss, output), target], { sparse: target.type === 'i32' }),
-  );
+  const sparse = target.type === 'i32';
+  return graph.add(lossOps.classHits, [logitsOf(graph, loss, output), target], { sparse });
 }

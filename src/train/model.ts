@@ -1,3 +1,4 @@
+import { BinaryKind } from '../../assembly/tape/dense.ts';
 import { nearest, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { Graph } from '../graph/graph.ts';
@@ -5,6 +6,7 @@ import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
 import type { AnyLayer, Generation, Tracing } from '../layers/layer.ts';
 import { apply, elementsBelow, type SymbolicTensor } from '../layers/symbolic.ts';
+import { arithmeticOps } from '../ops/arithmetic.ts';
 import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
@@ -168,7 +170,16 @@ export class Model<Output = Prediction> {
       training,
       nextStream: () => streams++,
       isFrozen: (parameter) => frozen[index.get(parameter)!]!,
-      update: (parameter, value) => updates.set(index.get(parameter)!, value),
+      update: (parameter, value) => {
+        if (training) updates.set(index.get(parameter)!, value);
+      },
+      current: (parameter) => {
+        const value = updates.get(index.get(parameter)!);
+        // a copy, since `First` has no gradient
+        return value
+          ? graph.add(arithmeticOps.binary, [value, value], { kind: BinaryKind.First })
+          : parameter;
+      },
       state: (size) => graph.add(sourceOps.state, [], { size }),
       setState: (state, next) => states.push({ state, next }),
       generation,

@@ -1,4 +1,3 @@
-import { MAX_SLOTS } from '../../assembly/tape.ts';
 import { number, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { showShape } from '../ops/tensor.ts';
@@ -29,6 +28,9 @@ export interface ObjectiveOptions {
     | readonly (readonly MetricLike[])[]
     | Readonly<Record<string, readonly MetricLike[]>>;
 }
+
+/** With the loss, and a number of steps for each output that has a mask and metrics, they fit into MAX_SLOTS sums. */
+const MAX_REPORTED = 15;
 
 /** A model with one output takes a loss and metrics; with several a loss for each, and weights and metrics by name. */
 export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): readonly Objective[] {
@@ -77,9 +79,9 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
     );
   }
   const reported = logNames(objectives).length;
-  if (reported >= MAX_SLOTS) {
+  if (reported > MAX_REPORTED) {
     throw new UsageError(
-      `Trainer.create: at most ${MAX_SLOTS - 1} losses of outputs and metrics can be reported, these are ${reported}`,
+      `Trainer.create: at most ${MAX_REPORTED} losses of outputs and metrics can be reported, these are ${reported}`,
     );
   }
   return objectives;

@@ -10,7 +10,7 @@ import { sourceOps } from '../ops/sources.ts';
 import { isOp, type Tensor } from '../ops/tensor.ts';
 import type { Engine } from '../runtime/engine.ts';
 import type { CheckedDataset, TargetForm } from './dataset.ts';
-import { type Logs, logsOf } from './logs.ts';
+import { type Logs, logsOf, type Reported } from './logs.ts';
 import { applyLoss } from './losses.ts';
 import { applyMetric } from './metrics.ts';
 import type { Model, Trace } from './model.ts';
@@ -32,6 +32,7 @@ interface Training {
   /** Gradients and what else the update needs. */
   readonly memory: number;
   readonly states: StatesOfProgram;
+  readonly reported: Reported;
 }
 
 /** The program of `evaluate`, for targets of a form. */
@@ -39,6 +40,7 @@ interface Evaluation {
   readonly program: Program;
   readonly batchSize: number;
   readonly states: StatesOfProgram;
+  readonly reported: Reported;
 }
 
 /** Data in the arena. */
@@ -46,7 +48,8 @@ export type Loaded = Pick<Walk, 'data' | 'rows'> & { free(): void };
 
 interface Sink {
   readonly values: Tensor;
-  readonly perRow: number;
+  /** How many there are of a row, or of a step that counts. */
+  readonly each: number;
   /** Sums that it goes to, and its share in each. */
   readonly slots: readonly (readonly [slot: number, weight: number])[];
 }
@@ -56,6 +59,7 @@ interface Traced extends Pick<Trace, 'graph' | 'parameters' | 'updates'> {
   /** Row losses and their weights. */
   readonly losses: ReadonlyMap<Tensor, number>;
   readonly sinks: readonly Sink[];
+  readonly reported: Reported;
   readonly fixed: Map<Tensor, number>;
   readonly roots: Tensor[];
   readonly states: StatesOfProgram;
@@ -187,13 +191,15 @@ export class Session {
 
   /** Values of an ended training epoch. */
   logs(sums: ArrayLike<number>): Logs {
-    return logsOf(sums, this.names, this.#training!.program.rows, reductionOf(this.objectives));
+    const { program, reported } = this.#training!;
+    return logsOf(sums, program.rows, reported);
   }
 
   /** Values of the epoch so far. */
-  partialLogs(program: Program): Logs {
+  partialLogs(): Logs {
+    const { program, reported } = this.#training!;
     const rows = Math.max(1, Math.min(program.rows, program.epochStep * program.batchSize));
-    return logsOf(program.sums(), this.names, rows, reductionOf(this.objectives));
+    return logsOf(program.sums(), rows, reported);
   }
 
   /** For messages: which parameter's gradient lies where. */
@@ -228,7 +234,9 @@ export class Session {
     const single = objectives.length === 1;
     const losses = new Map<Tensor, number>();
     const sinks: Sink[] = [];
-    const reported: Sink[] = [];
+    const metricSinks: Sink[] = [];
+    const steps = new Map<number, number>();
+    const masks = new Map<Tensor, number>();
     let slot = single ? 1 : 1 + objectives.length;
     objectives.forEach(({ loss, weight, metrics, key }, i) => {
       const output = outputs[i]!;
@@ -241,20 +249,28 @@ export class Session {
       });
       const rowLoss = applyLoss(graph, loss, output, target);
       losses.set(rowLoss, weight);
-      sinks.push({ values: rowLoss, perRow: 1, slots: single ? [[0, weight]] : [[0, weight], [i + 1, 1]] }); // biome-ignore format: pairs
+      sinks.push({ values: rowLoss, each: 1, slots: single ? [[0, weight]] : [[0, weight], [i + 1, 1]] }); // biome-ignore format: pairs
       for (const metric of metrics) {
-        const { hits, perRow } = applyMetric(graph, metric, loss, output, target);
-        reported.push({ values: hits, perRow, slots: [[slot++, 1]] });
+        const { hits, each, mask } = applyMetric(graph, metric, loss, output, target);
+        metricSinks.push({ values: hits, each, slots: [[slot, 1]] });
+        if (mask) {
+          const place = masks.get(mask) ?? 1 + this.names.length + masks.size;
+          masks.set(mask, place);
+          steps.set(slot, place);
+        }
+        slot++;
       }
     });
-    sinks.push(...reported);
+    const counts = Array.from(masks, ([values, place]): Sink => ({ values, each: 1, slots: [[place, 1]] }));
+    sinks.push(...metricSinks, ...counts);
+    const reported = { names: this.names, reduction: reductionOf(objectives), steps };
     const states = new StatesOfProgram(model.states, this.engine.arena, list, batch);
     const fixed = new Map(states.fixed);
     for (const [i, tensor] of parameters.entries()) {
       fixed.set(tensor, this.#parameters + model.layout.list[i]!.offset * 4);
     }
     const roots = [...sinks.map(({ values }) => values), ...list.map(({ next }) => next)];
-    return { graph, parameters, updates, losses, sinks, fixed, roots, states };
+    return { graph, parameters, updates, losses, sinks, reported, fixed, roots, states };
   }
 
   #buildTraining(form: string, forms: readonly TargetForm[], batch: number): Training {
@@ -265,7 +281,7 @@ export class Session {
   #trainingFrom(traced: Traced, batch: number): Omit<Training, 'form'> {
     const { engine, optimizer } = this;
     const { list } = this.model.layout;
-    const { graph, parameters, updates, losses, sinks, fixed, roots, states } = traced;
+    const { graph, parameters, updates, losses, sinks, reported, fixed, roots, states } = traced;
     const wanted = parameters.flatMap((_, i) => (this.#trainable[i] ? [i] : []));
     const found = gradients(
       graph,
@@ -302,13 +318,13 @@ export class Session {
     }
     for (const { rows, values } of tables.values()) roots.push(rows, values);
     try {
-      const program = this.#program({ graph, roots, fixed, batch }, (encoder) => {
+      const program = this.#program({ graph, roots, fixed, batch }, sinks, (encoder) => {
         this.#encodeSums(encoder, sinks, update);
         states.encodeGuards(encoder);
         update.encode(encoder, this.#ranges, memory);
         states.encodeMoves(encoder);
       });
-      return { program, update, memory, states };
+      return { program, update, memory, states, reported };
     } catch (error) {
       // no memory for all of it: a smaller batch may fit
       engine.arena.free(memory);
@@ -318,25 +334,26 @@ export class Session {
 
   #buildEvaluation(forms: readonly TargetForm[], batch: number): Evaluation {
     const { engine, optimizer, model } = this;
-    const { graph, sinks, fixed, roots, states } = this.#trace(forms, batch, false);
+    const { graph, sinks, reported, fixed, roots, states } = this.#trace(forms, batch, false);
     const { list } = model.layout;
     // for its penalties alone
     const update = new Update(list, optimizer, this.#trainable, [], new Map(), batch, engine.threads);
     const program = unlessItFails(states, () =>
-      this.#program({ graph, roots, fixed, batch }, (encoder) => {
+      this.#program({ graph, roots, fixed, batch }, sinks, (encoder) => {
         this.#encodeSums(encoder, sinks, update);
         states.encodeMoves(encoder);
       }),
     );
-    return { program, batchSize: batch, states };
+    return { program, batchSize: batch, states, reported };
   }
 
   #program(
     what: Pick<ProgramOptions, 'graph' | 'roots' | 'fixed' | 'batch'>,
+    sinks: readonly Sink[],
     finish: ProgramOptions['finish'],
   ): Program {
     const { beta1, beta2 } = this.optimizer;
-    const slots = 1 + this.names.length;
+    const slots = 1 + Math.max(...sinks.flatMap((sink) => sink.slots.map(([slot]) => slot)));
     return new Program(this.engine, { ...what, slots, seed: this.model.seed, betas: [beta1, beta2], finish });
   }
 
@@ -348,10 +365,10 @@ export class Session {
   #encodeSums(encoder: Encoder, sinks: readonly Sink[], update: Update): void {
     const { tape, batch, span } = encoder;
     const mean = reductionOf(this.objectives) === 'mean';
-    for (const { values, perRow, slots } of sinks) {
+    for (const { values, each, slots } of sinks) {
       const { start, end } = span(values);
       for (const [slot, weight] of slots) {
-        tape.layer = slot === 0 ? 'loss' : this.names[slot - 1]!;
+        tape.layer = slot === 0 ? 'loss' : (this.names[slot - 1] ?? 'steps that count');
         tape.emit(
           Op.Accumulate,
           {
@@ -359,7 +376,7 @@ export class Session {
             [Accumulate.Count]: (end - start) / 4,
             [Accumulate.Slot]: slot,
             [Accumulate.Scale]: { f32: mean ? weight / batch : weight },
-            [Accumulate.Share]: { f32: weight / perRow },
+            [Accumulate.Share]: { f32: weight / each },
           },
           Accumulate.Length,
           [{ start, end }],

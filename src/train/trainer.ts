@@ -8,7 +8,7 @@ import { diagnose } from './diagnose.ts';
 import { BUDGET_MS, turn } from './event-loop.ts';
 import { type Logs, logsOf } from './logs.ts';
 import { Model } from './model.ts';
-import { type Objective, type ObjectiveOptions, objectivesOf, reductionOf } from './objectives.ts';
+import { type Objective, type ObjectiveOptions, objectivesOf } from './objectives.ts';
 import { type Optimizer, type OptimizerLike, optimizerConfig } from './optimizers.ts';
 import { ProgressBar } from './progress.ts';
 import { type Loaded, Session } from './session.ts';
@@ -225,7 +225,9 @@ export class Trainer {
 
   /**
    * Loss and metrics on data, without training. While `fit` runs, the training waits meanwhile. Of a model with stateful
-   * layers, in batches of as many rows as their states have; after `resetStates` all rows are one batch.
+   * layers, in batches of as many rows as their states have; after `resetStates` all rows are one batch. A loss of time
+   * steps with a mask is the mean over the steps that count in 256 rows, and over these batches by their rows, as in Keras
+   * with batches of 256; metrics are means over all steps that count.
    * @returns For example `{ loss, accuracy }`.
    * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */
@@ -316,7 +318,7 @@ export class Trainer {
           session.resume();
         }
       } else if (program.epochStep > 0) {
-        bar.step(history.length + 1, program.epochStep, () => session.partialLogs(program));
+        bar.step(history.length + 1, program.epochStep, () => session.partialLogs());
       } else {
         bar.epoch(history.length, history.at(-1)!);
       }
@@ -345,7 +347,7 @@ export class Trainer {
   ): Promise<Logs> {
     const { session } = this;
     const rows = this.model.stateful ? this.model.states.batchOf(loaded.rows, 'evaluate') : undefined;
-    const { program, batchSize, states } = session.evaluationProgram(forms, rows);
+    const { program, batchSize, states, reported } = session.evaluationProgram(forms, rows);
     await session.engine.start();
     const size = Math.min(batchSize, loaded.rows);
     states.push('evaluate');
@@ -364,7 +366,7 @@ export class Trainer {
     states.pull();
     let logs: Logs | undefined;
     program.takeRecords((sums) => {
-      logs = logsOf(sums, session.names, loaded.rows, reductionOf(this.objectives));
+      logs = logsOf(sums, loaded.rows, reported);
     });
     return logs!;
   }

@@ -12,6 +12,7 @@ import {
   embedding,
   flatten,
   globalAveragePooling1d,
+  globalMaxPooling1d,
   gru,
   input,
   type Layer,
@@ -23,6 +24,7 @@ import {
   ops,
   prelu,
   sequential,
+  sgd,
   simpleRnn,
   sinePositionEncoding,
   type Tensor,
@@ -76,9 +78,68 @@ describe('masks', () => {
     for (let t = 2; t < TIME; t++) expect(y.slice(2 * t, 2 * t + 2)).toEqual(y.slice(2, 4));
   });
 
+  it('are reversed with the outputs of a layer that goes backwards', async () => {
+    const backwards = { goBackwards: true, returnSequences: true };
+    const net = (time: number, layers: Layer[]) => sequential({ inputShape: [time, 1], seed: 4 }, layers);
+    const long = net(3, [masking(), gru(2, backwards), globalAveragePooling1d()]);
+    const short = net(2, [gru(2, backwards)]);
+    const x = { data: Float32Array.of(1, 2, 0), shape: [1, 3, 1] };
+    const [a0, b0, a1, b1] = short.predictSync([[[1], [2]]]).data;
+    const expected = [(a0! + a1!) / 2, (b0! + b1!) / 2];
+    [...long.predictSync(x).data].forEach((v, i) => {
+      expect(v).toBeCloseTo(expected[i]!, 6);
+    });
+    // twice backwards is forwards again, at the places of the input
+    const twice = net(3, [masking(), gru(2, backwards), simpleRnn(2, backwards), globalAveragePooling1d()]);
+    const once = net(2, [gru(2, backwards), simpleRnn(2, backwards), globalAveragePooling1d()]);
+    const wanted = once.predictSync([[[1], [2]]]).data;
+    [...twice.predictSync(x).data].forEach((v, i) => {
+      expect(v).toBeCloseTo(wanted[i]!, 6);
+    });
+    // with states beside its outputs
+    const sequence = input([3, 1]);
+    const [y, h] = gru(2, { ...backwards, returnState: true })(masking()(sequence));
+    const both = model({ inputs: sequence, outputs: [globalAveragePooling1d()(y), h], seed: 4 });
+    both.setWeights(long.getWeights());
+    const [mean, last] = await both.predict(x);
+    expect(mean).toEqual(long.predictSync(x));
+    expect([...last!.data]).toEqual([a1, b1]);
+  });
+
   it('of a row without any step give zeros, and a mean of 0', async () => {
     expect(await predict([masking(FILL), lstm(3)], padded(0), TIME)).toEqual([0, 0, 0]);
     expect(await predict([masking(FILL), globalAveragePooling1d()], padded(0), TIME)).toEqual([0, 0, 0]);
+  });
+
+  it('leave steps out of a maximum over time, and of its gradient', async () => {
+    const net = (layer: Layer) => sequential({ inputShape: [3, 1] }, [layer, globalMaxPooling1d()]);
+    const x = { data: Float32Array.of(-2, -1, 0, 0, 0, 0, -3e38, 0, 0, 0, -4, 1e-30), shape: [4, 3, 1] };
+    const { data } = net(masking()).predictSync(x);
+    expect([...data]).toEqual([-1, 0, Math.fround(-3e38), Math.fround(1e-30)]);
+    // what is left out may be the largest, and infinite
+    class Inverse extends CustomLayer {
+      static readonly type = 'Inverse';
+      override readonly passesMask = true as const;
+
+      call(t: Tensor): Tensor {
+        return ops.div(1, t);
+      }
+    }
+    const inverse = sequential({ inputShape: [3, 1] }, [masking(), new Inverse(), globalMaxPooling1d()]);
+    expect([...inverse.predictSync([[[-2], [-1], [0]]]).data]).toEqual([-0.5]);
+    const table = Float32Array.of(100, 1, 3, -2);
+    const words = sequential({ inputShape: [3] }, [
+      embedding(4, 1, { maskZero: true }),
+      globalMaxPooling1d(),
+    ]);
+    words.setWeights([{ ...words.getWeights()[0]!, data: table }]);
+    const rows = [[1, 3, 0], [0, 3, 0], [0, 0, 0], [2, 0, 2]]; // biome-ignore format: rows
+    expect([...words.predictSync(rows).data]).toEqual([1, -2, 0, 3]);
+    const optimizer = sgd({ learningRate: 0.5 });
+    const trainer = await Trainer.create(words, { loss: 'meanSquaredError', optimizer });
+    await trainer.fit({ x: rows, y: [[0], [0], [0], [0]] });
+    // of y² / 4: 2 y / 4 for the word that is y
+    expect([...words.getWeights()[0]!.data]).toEqual([100, 0.75, 2.25, -1.5]);
   });
 
   it('are dropped by layers that know nothing of them, as in Keras', async () => {

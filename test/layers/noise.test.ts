@@ -32,7 +32,7 @@ function inTraining(layer: Layer, shape: readonly number[], rows: number, x: Flo
   const [y] = runGraph(new Engine('simd'), [operand], rows, (graph: Graph, [input]) => [
     layer.trace([input as Tensor], {
       ...{ graph, parameters: [], training: true, stream: 1, frozen: false },
-      ...{ update: () => {}, isFrozen: () => false, nextStream: () => 2 },
+      ...{ update: () => {}, current: (parameter) => parameter, isFrozen: () => false, nextStream: () => 2 },
       ...{ state: () => input as Tensor, setState: () => {} },
     }) as Tensor,
   ]);

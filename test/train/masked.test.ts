@@ -5,6 +5,7 @@ import {
   type ChainLayer,
   crossEntropy,
   dense,
+  embedding,
   globalAveragePooling1d,
   input,
   type LossLike,
@@ -16,6 +17,7 @@ import {
   ops,
   sequential,
   sgd,
+  type Tensor,
   Trainer,
 } from '../../src/index.ts';
 import { randomValues } from './support.ts';
@@ -166,5 +168,84 @@ describe('losses of time steps', () => {
     const { last: got } = await net.predict(x);
     const error = got.data.reduce((sum, v, i) => sum + (v - z.data[i]!) ** 2, 0) / z.data.length;
     close([logs.all_loss!, logs.last_loss!], [one.losses[0]!, error]);
+  });
+});
+
+describe('metrics of time steps', () => {
+  // of 256 rows all four steps count and are right, of 256 others one step, which is wrong: 1024 of 1280
+  const half = 256;
+  const rowsOf = (first: number[], second: number[]) =>
+    Array.from({ length: 2 * half }, (_, i) => (i < half ? first : second));
+  const tokens = rowsOf([1, 1, 1, 1], [1, 0, 0, 0]);
+  const classes = rowsOf([0, 0, 0, 0], [1, 1, 1, 1]);
+  const vectors = Float32Array.of(0, 0, 1, 0);
+  const right = 1024 / 1280;
+  const optimizer = sgd({ learningRate: 0 });
+
+  const tagger = () => {
+    const net = sequential({ inputShape: [4] }, [embedding(2, 2, { maskZero: true })]);
+    net.setWeights([{ ...net.getWeights()[0]!, data: vectors }]);
+    return net;
+  };
+
+  it('are means over the steps that count in the whole epoch, whatever the batches', async () => {
+    const loss = 'crossEntropy';
+    const hits = (t: Tensor, y: Tensor): Tensor =>
+      ops.equal(t, ops.greater(ops.max(y, { axis: 2 }), ops.sum(y, { axis: 2 })));
+    const metrics = ['accuracy', { name: 'own', compute: hits }] as const;
+    const trainer = await Trainer.create(tagger(), { loss, metrics, optimizer });
+    const data = { x: tokens, y: classes };
+    const { accuracy, own } = await trainer.evaluate(data);
+    expect([accuracy, own]).toEqual([right, right]);
+    for (const batchSize of [512, 100, 7]) {
+      const { epochs } = await trainer.fit(data, { epochs: 2, batchSize, validationData: data });
+      for (const { accuracy, own, val_accuracy, val_own } of epochs) {
+        expect([accuracy, own, val_accuracy, val_own]).toEqual([right, right, right, right]);
+      }
+    }
+  });
+
+  it('may be as many as there are sums, that of the steps beside them', async () => {
+    const metrics = Array.from({ length: 15 }, (_, i) => ({
+      name: `always_${i}`,
+      compute: (t: Tensor) => ops.add(ops.mul(t, 0), i),
+    }));
+    const trainer = await Trainer.create(tagger(), { loss: 'crossEntropy', metrics, optimizer });
+    const { loss: _, ...logs } = await trainer.evaluate({ x: tokens, y: classes });
+    expect(logs).toEqual(Object.fromEntries(metrics.map(({ name }, i) => [name, i])));
+  });
+
+  it('the loss of an epoch is that of its batches, each the mean of its steps, weighted by their rows', async () => {
+    const trainer = await Trainer.create(tagger(), { loss: 'crossEntropy', optimizer });
+    const [hit, miss] = [Math.log(1 + Math.E) - 1, Math.log(1 + Math.E)];
+    const { loss } = await trainer.evaluate({ x: tokens, y: classes });
+    expect(loss).toBeCloseTo((hit + miss) / 2, 6);
+    const whole = { batchSize: 2 * half };
+    const { epochs } = await trainer.fit({ x: tokens, y: classes }, whole);
+    expect(epochs[0]!.loss).toBeCloseTo(right * hit + (1 - right) * miss, 6);
+  });
+
+  it('of several outputs are each over the steps of its own mask', async () => {
+    const [a, b] = [input([4]), input([4])];
+    const table = embedding(2, 2, { maskZero: true, name: 'table' });
+    const net = model({ inputs: [a, b], outputs: { left: table(a), right: table(b), flat: dense(1)(globalAveragePooling1d()(table(b))) } }); // biome-ignore format: one line
+    const rest = net.getWeights().filter(({ name }) => name !== 'table/embeddings');
+    const [shared] = net.getWeights();
+    net.setWeights([{ ...shared!, data: vectors }, ...rest]);
+    const trainer = await Trainer.create(net, {
+      loss: { left: 'crossEntropy', right: 'binaryCrossEntropy', flat: 'meanSquaredError' },
+      metrics: { left: ['accuracy'], right: ['accuracy', 'binaryAccuracy'], flat: ['binaryAccuracy'] },
+      optimizer,
+    });
+    const all = rowsOf([1, 1, 1, 1], [1, 1, 1, 1]);
+    // logits 1 and 0: right in the first rows, both wrong in the others
+    const data = Float32Array.from({ length: 8 * 2 * half }, (_, i) => (i < 8 * half ? 1 - (i % 2) : i % 2));
+    const bits = { data, shape: [2 * half, 4, 2] };
+    const flat = tokens.map(() => [0]);
+    const logs = await trainer.evaluate({ x: [all, tokens], y: { left: classes, right: bits, flat } });
+    expect(logs.left_accuracy).toBe(0.5);
+    expect([logs.right_accuracy, logs.right_binaryAccuracy]).toEqual([right, right]);
+    const values = (await net.predict([all, tokens])).flat.data;
+    expect(logs.flat_binaryAccuracy).toBe(values.filter((v) => v <= 0.5).length / values.length);
   });
 });
