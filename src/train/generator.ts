@@ -2,11 +2,12 @@ import { Type } from '../../assembly/tape.ts';
 import { integer, knownKeys, number, show } from '../checks.ts';
 import { Program } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';
-import type { OpName } from '../ops/attributes.ts';
-import { isOp, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
+import type { Graph } from '../graph/graph.ts';
+import { showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
 import { Model } from './model.ts';
+import { checkOperations, checkSameAtAll } from './stepwise.ts';
 
 export interface GenerateOptions {
   /** Tokens to make at most. Default: as many as the model's context has. */
@@ -24,13 +25,6 @@ export interface GenerateOptions {
 /** Tokens of a prompt that are read at once; what is left is read one by one. */
 const CHUNK = 32;
 
-/** Operations that work on each position by itself, or know of the ones before. */
-const PER_POSITION: ReadonlySet<OpName> = new Set<OpName>([
-  ...(['input', 'parameter', 'constant', 'embedding', 'matmul', 'biasAdd', 'activation', 'binary'] as const),
-  ...(['affine', 'maximum', 'softmax', 'slice', 'concatenate', 'moments', 'movingMoments'] as const),
-  ...(['normalize', 'rotary', 'cache', 'attention'] as const),
-]);
-
 /**
  * Writes with a model that takes integers [positions] and gives logits [positions, tokens]: embedding, positions,
  * transformerDecoder blocks, dense. Keys and values of what was read stay in memory, so that a token costs one position
@@ -39,8 +33,9 @@ const PER_POSITION: ReadonlySet<OpName> = new Set<OpName>([
  *     const generator = textGenerator(model);
  *     for (const token of generator.generate(prompt, { maxTokens: 200, temperature: 0.8, topK: 40 })) …
  *
- * @throws UsageError on a model of another form, or with a layer that mixes positions otherwise than by causal
- *   self-attention.
+ * @throws UsageError on a model of another form, with a layer that mixes positions otherwise than by causal
+ *   self-attention, or with one that depends on how many positions there are: by a weight or a constant for each, other
+ *   than positionEmbedding's, or by a function that reads their number.
  */
 export function textGenerator(model: Model<unknown>): TextGenerator {
   return new TextGenerator(model);
@@ -58,6 +53,8 @@ export class TextGenerator {
   readonly #data: { readonly tokens: number; readonly positions: number };
   readonly #caches: number[] = [];
   readonly #programs = new Map<number, { readonly program: Program; readonly output: Tensor }>();
+  /** The model for all positions at once, with which the others are compared. */
+  readonly #whole: Graph;
   #read: number[] = [];
   #version: number;
 
@@ -84,6 +81,8 @@ export class TextGenerator {
     this.#weights = arena.allocate(model.layout.floats * 4);
     this.#data = { tokens: arena.allocate(CHUNK * 4), positions: arena.allocate(CHUNK * 4) };
     this.#version = this.#copyWeights();
+    this.#whole = model.trace(false, this.context).graph;
+    checkOperations(this.#whole);
     this.#program(1);
   }
 
@@ -176,10 +175,11 @@ export class TextGenerator {
     const model = this.#model;
     const { arena } = this.#engine;
     const { graph, parameters, outputs } = model.trace(false, fresh);
+    checkOperations(graph);
+    checkSameAtAll(this.#whole, graph, fresh);
     const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
     let caches = 0;
     for (const tensor of graph.tensors) {
-      checkOperation(tensor);
       if (tensor.op !== 'cache') continue;
       this.#caches[caches] ??= arena.allocate(sizeOf(tensor.shape, 1) * 4);
       fixed.set(tensor, this.#caches[caches++]!);
@@ -198,17 +198,6 @@ export class TextGenerator {
     this.#engine.arena.f32(this.#weights, layout.floats).set(this.#model.flat());
     return this.#model.version;
   }
-}
-
-function checkOperation(tensor: Tensor): void {
-  const over = isOp(tensor, 'moments') || isOp(tensor, 'normalize') ? tensor.attributes.over : 'features';
-  // [batch, positions, …]
-  const along = isOp(tensor, 'slice') || isOp(tensor, 'concatenate') ? tensor.attributes.axis : -1;
-  if (PER_POSITION.has(tensor.op) && over !== 'positions' && along !== 1) return;
-  throw new UsageError(
-    `textGenerator: layer '${tensor.layer}' mixes positions; besides causal self-attention all layers must work on each ` +
-      'position by itself',
-  );
 }
 
 /** A token by its logits: the likeliest `topK`, softmax(logits / temperature), where the sum passes `u` of the whole. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ChainLayer } from '../../src/index.ts';
+import type { ChainLayer, Tensor, Weight } from '../../src/index.ts';
 import {
   add,
+  CustomLayer,
   dense,
   embedding,
   globalAveragePooling1d,
@@ -14,6 +15,7 @@ import {
   multiHeadAttention,
   ops,
   positionEmbedding,
+  prelu,
   sequential,
   sinePositionEncoding,
   textGenerator,
@@ -46,8 +48,36 @@ const forms: readonly (readonly [string, () => readonly ChainLayer[]])[] = [
     ],
   ],
   ['rotary', () => [transformerDecoder({ numHeads: 2, rotary: true })]],
+  [
+    'functions and weights that are the same at all positions',
+    () => [
+      lambda((x) => ops.mul(ops.add(x, table(1)), 1 / x.shape[2]!)),
+      prelu({ sharedAxes: [1], alphaInitializer: 'randomNormal' }),
+      new Shift({ per: 'channel' }),
+      transformerDecoder({ numHeads: 2 }),
+    ],
+  ],
   ['alibi, an attention alone', () => [multiHeadAttention({ numHeads: 3, causal: true, alibi: true })]],
 ];
+
+/** Adds a weight: a number for each channel, or for each position and channel. */
+class Shift extends CustomLayer<{ per: 'channel' | 'position' }> {
+  static readonly type = 'Shift';
+  shift!: Weight;
+
+  override build(shape: readonly number[]) {
+    const from = this.options.per === 'channel' ? 1 : 0;
+    this.shift = this.addWeight('shift', shape.slice(from), { initializer: 'randomNormal' });
+  }
+
+  call(x: Tensor) {
+    return ops.add(x, this.shift);
+  }
+}
+
+/** Numbers [rows, 12], a row for each position. */
+const table = (rows: number): number[][] =>
+  Array.from({ length: rows }, (_, i) => Array.from({ length: 12 }, (_, j) => Math.sin(i + 2 * j)));
 
 const text = (count: number): number[] => {
   const next = random(3);
@@ -132,6 +162,25 @@ describe('textGenerator', () => {
     const decoding = decoder(8, forms[1]![1]());
     const again = (await loadModel(decoding.toBytes())) as Model;
     expect(textGenerator(again).read([1, 2, 3])).toEqual(textGenerator(decoding).read([1, 2, 3]));
+  });
+
+  it.each<readonly [string, string, (context: number) => ChainLayer]>([
+    ['a constant', 'lambda', (context) => lambda((x) => ops.add(x, table(context)))],
+    ['a constant for each position alone', 'lambda', (context) =>
+      lambda((x) => ops.mul(x, table(context).map(([first]) => [first!])))], // biome-ignore format: a row
+    ['weights', 'prelu', () => prelu()],
+    ['weights of a custom layer', 'Shift', () => new Shift({ per: 'position' })],
+    ['a number made of the length', 'lambda', () => lambda((x) => ops.mul(x, 1 / x.shape[1]!))],
+    ['a constant of that length', 'lambda', () => lambda((x) => ops.add(x, table(x.shape[1]!)))],
+    ['other operations', 'lambda', () => lambda((x) => (x.shape[1] === 1 ? ops.tanh(x) : x))],
+    ['other operations for long ones', 'lambda', () => lambda((x) => (x.shape[1]! > 2 ? ops.tanh(x) : x))],
+  ])('refuses a layer that depends on the position: %s', (_, name, layer) => {
+    // also as long as a chunk
+    for (const context of [5, 32]) {
+      const layers = [layer(context), transformerDecoder({ numHeads: 2 })];
+      const message = new RegExp(`^textGenerator: layer '${name}' depends on the number of positions`);
+      expect(() => textGenerator(decoder(context, layers))).toThrow(message);
+    }
   });
 
   it('says what it cannot do', () => {
