@@ -6,6 +6,7 @@ import type { Graph } from '../graph/graph.ts';
 import { showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
+import { drawnFrom } from './logits.ts';
 import { Model } from './model.ts';
 import { checkOperations, checkSameAtAll } from './stepwise.ts';
 
@@ -25,10 +26,17 @@ export interface GenerateOptions {
 /** Tokens of a prompt that are read at once; what is left is read one by one. */
 const CHUNK = 32;
 
+/** The model for some new positions; its result are logits, or probabilities. */
+interface Part {
+  readonly program: Program;
+  readonly numbers: Tensor;
+  readonly probabilities: boolean;
+}
+
 /**
- * Writes with a model that takes integers [positions] and gives logits [positions, tokens]: embedding, positions,
- * transformerDecoder blocks, dense. Keys and values of what was read stay in memory, so that a token costs one position
- * and not the whole context; the logits are those of `model.predict`.
+ * Writes with a model that takes integers [positions] and gives logits [positions, tokens], or their softmax: embedding,
+ * positions, transformerDecoder blocks, dense. Keys and values of what was read stay in memory, so that a token costs one
+ * position and not the whole context; the logits are those of `model.predict`, or what makes its probabilities.
  *
  *     const generator = textGenerator(model);
  *     for (const token of generator.generate(prompt, { maxTokens: 200, temperature: 0.8, topK: 40 })) …
@@ -52,7 +60,7 @@ export class TextGenerator {
   readonly #weights: number;
   readonly #data: { readonly tokens: number; readonly positions: number };
   readonly #caches: number[] = [];
-  readonly #programs = new Map<number, { readonly program: Program; readonly output: Tensor }>();
+  readonly #programs = new Map<number, Part>();
   /** The model for all positions at once, with which the others are compared. */
   readonly #whole: Graph;
   #read: number[] = [];
@@ -92,8 +100,9 @@ export class TextGenerator {
   }
 
   /**
-   * Reads tokens behind those read so far; returns the logits of the token that follows, a copy. When the context is
-   * full the older half of it is forgotten.
+   * Reads tokens behind those read so far; returns the logits of the token that follows, a copy: the model's output, or
+   * of one that ends in softmax what goes into it; where it makes its output of softmaxes in another way, as their average,
+   * the logarithms of the output. When the context is full the older half of it is forgotten.
    * @throws UsageError on a token that the model does not know, or none at all.
    */
   read(tokens: ArrayLike<number>): Float32Array {
@@ -153,7 +162,7 @@ export class TextGenerator {
   /** Runs the model over new tokens. */
   #step(tokens: readonly number[], last: boolean): Float32Array | undefined {
     const { arena } = this.#engine;
-    const { program, output } = this.#program(tokens.length);
+    const { program, numbers, probabilities } = this.#program(tokens.length);
     arena.i32(this.#data.tokens, tokens.length).set(tokens);
     arena.i32(this.#data.positions, tokens.length).set(tokens.map((_, i) => this.#read.length + i));
     const source = (address: number) => ({ address, type: Type.I32 });
@@ -163,13 +172,14 @@ export class TextGenerator {
     program.run(1);
     this.#read.push(...tokens);
     if (!last) return undefined;
-    const logits = new Float32Array(sizeOf(output.shape, 1));
-    program.read(output, 1, logits);
-    return logits.slice(-this.vocabulary);
+    const all = new Float32Array(sizeOf(numbers.shape, 1));
+    program.read(numbers, 1, all);
+    const next = all.slice(-this.vocabulary);
+    return probabilities ? next.map(Math.log) : next;
   }
 
   /** The model for so many new tokens; all share the weights, and the keys and values. */
-  #program(fresh: number): { readonly program: Program; readonly output: Tensor } {
+  #program(fresh: number): Part {
     const before = this.#programs.get(fresh);
     if (before) return before;
     const model = this.#model;
@@ -178,6 +188,7 @@ export class TextGenerator {
     checkOperations(graph);
     checkSameAtAll(this.#whole, graph, fresh);
     const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
+    const drawn = drawnFrom(graph, outputs[0]!);
     let caches = 0;
     for (const tensor of graph.tensors) {
       if (tensor.op !== 'cache') continue;
@@ -185,10 +196,10 @@ export class TextGenerator {
       fixed.set(tensor, this.#caches[caches++]!);
     }
     const program = new Program(this.#engine, {
-      ...{ graph, roots: outputs, fixed, batch: 1, slots: 1, seed: model.seed },
+      ...{ graph, roots: [drawn.numbers], fixed, batch: 1, slots: 1, seed: model.seed },
       finish: () => {},
     });
-    const made = { program, output: outputs[0]! };
+    const made = { program, ...drawn };
     this.#programs.set(fresh, made);
     return made;
   }

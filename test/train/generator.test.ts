@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ChainLayer, Tensor, Weight } from '../../src/index.ts';
+import type { ChainLayer, SymbolicTensor, Tensor, TextGenerator, Weight } from '../../src/index.ts';
 import {
   add,
+  average,
   CustomLayer,
   dense,
   embedding,
@@ -156,6 +157,50 @@ describe('textGenerator', () => {
     expect(at).toEqual([1, 3, 3, 0, 0, 2]);
     // of the two likeliest at temperature 2: e^1.5 and e^1, shares 0.622 and 0.378
     expect([0.62, 0.63, 0.999].map((u) => draw(logits, 2, 2, u))).toEqual([1, 3, 3]);
+  });
+
+  describe('of a model that gives probabilities', () => {
+    /** Whatever it reads, its heads give these probabilities, as softmax(log p). */
+    const certain = (finish: (heads: readonly SymbolicTensor[]) => SymbolicTensor, ...heads: number[][]) => {
+      const tokens = input([4]);
+      const x = embedding(3, 2)(tokens);
+      const softmax = (name: number) => dense(3, { activation: 'softmax', name: `head${name}` })(x);
+      const made = model({ inputs: tokens, outputs: finish(heads.map((_, i) => softmax(i))) });
+      made.setWeights(
+        made.getWeights().map((weight) => {
+          const [head, part] = weight.name.split('/');
+          const p = part === 'bias' && heads[Number(head!.slice(4))];
+          return { ...weight, data: p ? Float32Array.from(p, Math.log) : weight.data.fill(0) };
+        }),
+      );
+      return made;
+    };
+    const count = (generator: TextGenerator): number[] => {
+      const counts = [0, 0, 0];
+      for (const token of generator.generate([0], { maxTokens: 300, seed: 1 })) counts[token]!++;
+      return counts;
+    };
+
+    it('draws from them', () => {
+      const generator = textGenerator(certain(([head]) => head!, [1, 2e-9, 2e-9]));
+      expect(count(generator)).toEqual([300, 0, 0]);
+      generator.reset();
+      // what goes into the softmax: their logarithms
+      const want = Float32Array.of(0, Math.log(2e-9), Math.log(2e-9));
+      expect(generator.read([2])).toEqual(want);
+    });
+
+    it('draws from the average of two', async () => {
+      const ensemble = certain((heads) => average()(heads), [1, 2e-9, 2e-9], [0.5, 2e-9, 0.5]);
+      const generator = textGenerator(ensemble);
+      const { data } = await ensemble.predict([[0, 0, 0, 0]]);
+      expect(generator.read([0])).toEqual(data.slice(0, 3).map(Math.log));
+      const [first, second, third] = count(generator) as [number, number, number];
+      expect(second).toBe(0);
+      // 225 and 75 are expected, with a deviation of 7.5
+      expect(Math.abs(first - 225)).toBeLessThan(30);
+      expect(first + third).toBe(300);
+    });
   });
 
   it('goes through a file', async () => {
