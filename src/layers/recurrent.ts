@@ -19,7 +19,8 @@ import { type InitializerLike, initializerConfig } from './initializers.ts';
 import type { CallContext, Each, Layer, ParameterSpec } from './layer.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-import { type Appliable, apply, type SymbolicTensor, withFields } from './symbolic.ts';
+import { type RecurrentLayer, type StateLayer, statesAmong } from './states.ts';
+import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
 
 /** Options of every recurrent layer; names and defaults as in Keras. */
 export interface RecurrentOptions extends LayerOptions {
@@ -100,18 +101,6 @@ const commonKeys = [
   'stateful',
   'trainable',
 ];
-
-/** States before the first step, each [batch, units]: h, of an LSTM also c. Default: zeros. */
-export interface InitialState {
-  initialState?: readonly SymbolicTensor[];
-}
-
-/** A recurrent layer that can be applied: `lstm(64)(x)`, or `lstm(64)(x, { initialState: [h, c] })`. */
-export type RecurrentLayer = Layer & Appliable<(x: SymbolicTensor, states?: InitialState) => SymbolicTensor>;
-
-/** The same with returnState: its results are a list. */
-export type StateLayer<Results extends SymbolicTensor[]> = Layer &
-  Appliable<(x: SymbolicTensor, states?: InitialState) => Results>;
 
 /** Added to the stream of a layer for its recurrent dropout; `bidirectional` adds half of it for the second direction. */
 export const RECURRENT_STREAM = 1 << 30;
@@ -404,14 +393,8 @@ function recurrent<Results extends SymbolicTensor[]>(
     return [returnSequences ? graph.add(sourceOps.reshape, [y], { shape: [time, units] }) : y, ...states];
   }
 
-  const self = withFields((x: SymbolicTensor, states: InitialState = {}) => {
-    knownKeys(states, ['initialState'], `${type}: applied`);
-    if (stateful && states.initialState) {
-      throw new UsageError(
-        `${type}: applied: a stateful layer begins with its own last states; leave initialState out`,
-      );
-    }
-    const results = apply(self, [x, ...(states.initialState ?? [])]);
+  const self = withFields((x: SymbolicTensor, ...more: readonly unknown[]) => {
+    const results = apply(self, [x, ...statesAmong(self, x, more)]);
     return returnState ? (results as Results) : results[0]!;
   }, layer);
   // what it returns follows from returnState, which the overloads of the callers know
