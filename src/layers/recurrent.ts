@@ -24,8 +24,8 @@ import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
 
 /** Options of every recurrent layer; names and defaults as in Keras. */
 export interface RecurrentOptions extends LayerOptions {
-  /** Of the candidate and the output; one whose derivative follows from its output. Default 'tanh'. */
-  activation?: ActivationLike;
+  /** Of the candidate and the output; one whose derivative follows from its output; null: none. Default 'tanh'. */
+  activation?: ActivationLike | null;
   /** Default true. */
   useBias?: boolean;
   /** Of the kernel [features, gates · units]. Default 'glorotUniform'. */
@@ -64,15 +64,15 @@ export interface RecurrentOptions extends LayerOptions {
 }
 
 export interface LstmOptions extends RecurrentOptions {
-  /** Of the gates. Default 'sigmoid'. */
-  recurrentActivation?: ActivationLike;
+  /** Of the gates; null: none. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike | null;
   /** The forget gate's bias begins at 1 (Jozefowicz et al. 2015), whatever biasInitializer says. Default true. */
   unitForgetBias?: boolean;
 }
 
 export interface GruOptions extends RecurrentOptions {
-  /** Of the gates. Default 'sigmoid'. */
-  recurrentActivation?: ActivationLike;
+  /** Of the gates; null: none. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike | null;
   /**
    * True: the reset gate multiplies the product with the recurrent kernel, as in cuDNN and PyTorch; the bias is
    * [2, 3 units], of the input and of the product. False: it multiplies the state before, as in Cho et al. 2014; the
@@ -139,8 +139,9 @@ export function lstm(
   knownKeys(options, [...commonKeys, 'recurrentActivation', 'unitForgetBias'], 'lstm');
   const unitForgetBias = flag(options.unitForgetBias ?? true, 'lstm: unitForgetBias');
   const gateActivation = activationConfig(
-    options.recurrentActivation ?? 'sigmoid',
+    options.recurrentActivation,
     'lstm: recurrentActivation',
+    'sigmoid',
   );
   return recurrent(units, options, {
     type: 'lstm',
@@ -172,10 +173,7 @@ export function gru(
   integer(units, 'gru: units', 1);
   knownKeys(options, [...commonKeys, 'recurrentActivation', 'resetAfter'], 'gru');
   const resetAfter = flag(options.resetAfter ?? true, 'gru: resetAfter');
-  const gateActivation = activationConfig(
-    options.recurrentActivation ?? 'sigmoid',
-    'gru: recurrentActivation',
-  );
+  const gateActivation = activationConfig(options.recurrentActivation, 'gru: recurrentActivation', 'sigmoid');
   const cell = resetAfter ? Cell.Gru : Cell.GruBefore;
   return recurrent(units, options, { type: 'gru', cell, gateActivation, config: { resetAfter } });
 }
@@ -209,7 +207,7 @@ function recurrent<Results extends SymbolicTensor[]>(
 ): RecurrentLayer | StateLayer<Results> {
   const { type, cell, gateActivation, ones } = kind;
   const name = layerName(options, type);
-  const activation = activationConfig(options.activation ?? 'tanh', type);
+  const activation = activationConfig(options.activation, type, 'tanh');
   const attributes = {
     cell,
     activation: recurrentActivation(activation, `${type}: activation`),
