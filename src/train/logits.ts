@@ -10,8 +10,8 @@ type Squashing = 'sigmoid' | 'softmax';
 const MOVES: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'transpose', 'slice', 'take', 'concatenate']);
 
 /**
- * Operations without weights that make probabilities of probabilities, or numbers that are no logits either, but not logits
- * of logits. Some are computed elementwise and only while training.
+ * Operations without weights whose result of probabilities is no logits either, and not what makes the same of their logits:
+ * softmax and sigmoid do not go past them.
  */
 const MIXES: ReadonlySet<OpName> = new Set<OpName>([
   ...(['pad', 'pool', 'resample', 'adaptiveMaximum', 'expand', 'scaleRows'] as const),
