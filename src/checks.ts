@@ -102,14 +102,28 @@ export function callback(value: unknown, what: string): void {
   }
 }
 
-/** Throws when `options` is not an object, or has a key that is not one of `known`. */
-export function knownKeys(options: unknown, known: readonly string[], what: string): void {
+/** Options for which null says something: Keras' None, an activation that changes nothing. */
+const NULLABLE = ['activation', 'recurrentActivation'];
+
+/**
+ * Throws when `options` is not an object, has a key that is not one of `known`, or null for another than `nullable`: what
+ * is left out, or undefined, is the default, but null would be a value, and in Keras often another than the default.
+ */
+export function knownKeys(
+  options: unknown,
+  known: readonly string[],
+  what: string,
+  nullable: readonly string[] = NULLABLE,
+): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new UsageError(`${what} takes options as an object { ${known.join(', ')} }, got ${show(options)}`);
   }
-  for (const key of Object.keys(options)) {
+  for (const [key, value] of Object.entries(options)) {
     if (!known.includes(key)) {
       throw new UsageError(`${what} has no option ${show(key)}${suggestion(key, known)}`);
+    }
+    if (value === null && !nullable.includes(key)) {
+      throw new UsageError(`${what}: ${key} cannot be null; leave it out where its default is meant`);
     }
   }
 }

@@ -122,13 +122,10 @@ export { type PreluOptions, permute, prelu, repeatVector } from './layers/rearra
 export {
   type GruOptions,
   gru,
-  type InitialState,
   type LstmOptions,
   lstm,
-  type RecurrentLayer,
   type RecurrentOptions,
   type SimpleRnnOptions,
-  type StateLayer,
   simpleRnn,
 } from './layers/recurrent.ts';
 export { l1, l1l2, l2, type Regularizer } from './layers/regularizers.ts';
@@ -148,6 +145,7 @@ export {
   zeroPadding2d,
   zeroPadding3d,
 } from './layers/resizing.ts';
+export type { InitialState, RecurrentLayer, StateLayer } from './layers/states.ts';
 export type {
   CallableLayer,
   CallableMany,

@@ -58,9 +58,9 @@ export function useInstruction(p: usize): usize {
 
 export function useRow(p: usize, row: i32): void {
   const positions = address(p, Attention.Positions);
-  // the last query stands at the last key
+  // of new positions the last query stands at the last key; else both sequences begin at position 0
   keys = positions ? load<i32>(positions + floats(row + 1, queries) - 4) + 1 : capacity;
-  shift = keys - queries;
+  shift = positions ? keys - queries : 0;
   mask = address(p, Attention.Mask);
   if (mask) mask += floats(row, capacity);
 }

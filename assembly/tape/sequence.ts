@@ -77,7 +77,7 @@ export const enum StepMask {
 }
 
 export const enum AttentionFlag {
-  /** A query sees the keys up to its own position; the last query stands at the last key. */
+  /** A query sees the keys up to its own position; both begin at 0, or with Positions the last query is at the last key. */
   Causal = 1,
   /** Scores fall with the distance, by a slope of each head. */
   Alibi = 2,

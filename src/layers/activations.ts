@@ -53,9 +53,13 @@ export interface ActivationConfig {
 
 export type ActivationLike = ActivationName | ActivationConfig;
 
-/** Checks an activation and completes it; `place` is where it was given. */
-export function activationConfig(value: unknown, place: string): ActivationConfig {
-  const config: { name?: unknown } = typeof value === 'object' && value !== null ? value : { name: value };
+/**
+ * Checks an activation and completes it; `place` is where it was given. Undefined is the `preset`, null is Keras' None:
+ * linear.
+ */
+export function activationConfig(like: unknown, place: string, preset?: ActivationName): ActivationConfig {
+  const value = like === undefined ? preset : (like ?? 'linear');
+  const config: { name?: unknown } = typeof value === 'object' ? value : { name: value };
   const kind: Kind = named<Kind>(kinds, config.name, 'activation', place);
   const name = config.name as ActivationName;
   const what = `${place}: activation '${name}'`;

@@ -33,7 +33,10 @@ export interface AttentionOptions extends LayerOptions {
 }
 
 export interface MultiHeadAttentionOptions extends AttentionOptions {
-  /** A position sees itself and those before it. Default false. */
+  /**
+   * A position sees itself and those before it; of a memory position i sees keys 0 to i, however many there are. Default
+   * false.
+   */
   causal?: boolean;
   /** Default true. */
   useBias?: boolean;

@@ -9,7 +9,8 @@ import type { Tensor } from '../ops/tensor.ts';
 import type { CallContext, Each, Layer } from './layer.ts';
 import { type LayerOptions, layerName } from './options.ts';
 import { RECURRENT_STREAM } from './recurrent.ts';
-import { type CallableLayer, callable } from './symbolic.ts';
+import { type RecurrentLayer, statesAmong } from './states.ts';
+import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
 
 export interface BidirectionalOptions extends LayerOptions {
   /** How the outputs of both directions become one: side by side, or elementwise. Default 'concat'. */
@@ -31,10 +32,12 @@ const merges: Readonly<Record<NonNullable<BidirectionalOptions['mergeMode']>, Me
  * A recurrent layer and another one like it that walks from the last time to the first (Schuster & Paliwal 1997):
  * x [batch, time, features], y [batch, 2 units] or, with returnSequences, [batch, time, 2 units], each output at its time;
  * units instead of 2 units where mergeMode is not 'concat'. Weights: forward/kernel …, backward/kernel …
+ *
+ * Applied as `(…)(x, { initialState: [h, c, h2, c2] })` the first half is that of the forward direction, as in Keras.
  * @param layer What lstm, gru or simpleRnn made, without goBackwards and returnState.
  * @throws UsageError on another layer, or an unknown option.
  */
-export function bidirectional(layer: Layer, options: BidirectionalOptions = {}): CallableLayer {
+export function bidirectional(layer: Layer, options: BidirectionalOptions = {}): RecurrentLayer {
   const what = 'bidirectional';
   knownKeys(options, ['name', 'mergeMode'], what);
   const mergeMode = options.mergeMode ?? 'concat';
@@ -48,23 +51,39 @@ export function bidirectional(layer: Layer, options: BidirectionalOptions = {}):
   if (layer.config.goBackwards === true || layer.config.returnState === true) {
     throw new UsageError(`${what}: its layer cannot have goBackwards or returnState`);
   }
-  const direct = (x: Tensor, context: CallContext, backwards: boolean): Tensor => {
+  const direct = (inputs: Each<Tensor>, context: CallContext, backwards: boolean): Tensor => {
     const half = context.parameters.length / 2;
     const parameters = context.parameters.slice(backwards ? half : 0, backwards ? 2 * half : half);
     const stream = context.stream + (backwards ? RECURRENT_STREAM / 2 : 0);
-    const [y] = layer.trace([x], { ...context, parameters, stream, backwards }) as Each<Tensor>;
+    const [y] = layer.trace(inputs, { ...context, parameters, stream, backwards }) as Each<Tensor>;
     return y;
   };
-  return callable({
+  const made: Layer = {
     type: what,
     name: layerName(options, what),
     config: { layer: { type: layer.type, ...layer.config }, mergeMode },
     ...(layer.config.returnSequences === true && { passesMask: true }),
     stateful: layer.stateful,
+    // the states before the first step, too
+    inputs: { least: 1, most: Infinity },
     parameters: (shapes, name) =>
       ['forward', 'backward'].flatMap((direction) =>
         layer.parameters!(shapes, name).map((spec) => ({ ...spec, name: `${direction}/${spec.name}` })),
       ),
-    trace: ([x], context) => merge(context.graph, [direct(x, context, false), direct(x, context, true)]),
-  });
+    trace: ([x, ...states], context) => {
+      const half = states.length / 2;
+      if (!Number.isInteger(half)) {
+        throw new UsageError(
+          `layer '${context.graph.layer}': initialState must be the states of the forward direction, then as many of the ` +
+            `backward one, got ${states.length} in all`,
+        );
+      }
+      const forward = direct([x, ...states.slice(0, half)], context, false);
+      return merge(context.graph, [forward, direct([x, ...states.slice(half)], context, true)]);
+    },
+  };
+  const self = withFields((x: SymbolicTensor, ...more: readonly unknown[]): SymbolicTensor => {
+    return apply(self, [x, ...statesAmong(self, x, more)])[0]!;
+  }, made);
+  return self;
 }

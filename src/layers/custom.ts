@@ -149,8 +149,8 @@ export abstract class CustomLayer<Options extends object = object, Inputs extend
   }
 
   /** The layer applied in a model: several times, it shares its weights. */
-  apply(x: Given<Inputs, SymbolicTensor>): SymbolicTensor {
-    return applyTo(this, x)[0]!;
+  apply(...x: readonly [Given<Inputs, SymbolicTensor>]): SymbolicTensor {
+    return applyTo(this, ...x)[0]!;
   }
 
   /** Of a file. @throws UsageError on an option that is not JSON. */

@@ -19,8 +19,8 @@ import { type Regularizer, regularizer } from './regularizers.ts';
 
 /** Options of every layer that adds a bias and applies an activation. */
 export interface BiasOptions {
-  /** Default 'linear'. */
-  activation?: ActivationLike;
+  /** Default 'linear', as is null. */
+  activation?: ActivationLike | null;
   /** Default true. */
   useBias?: boolean;
   /** Default 'zeros'. */
@@ -81,7 +81,7 @@ export function kernelConfig(
       regularizer: regularizer(options[penalty], `${what}: ${penalty}`),
     };
   };
-  const activation = activationConfig(options.activation ?? 'linear', what);
+  const activation = activationConfig(options.activation, what, 'linear');
   const useBias = flag(options.useBias ?? true, `${what}: useBias`);
   const kernels = names.map(array);
   const bias = array('bias');

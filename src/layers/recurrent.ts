@@ -20,12 +20,13 @@ import type { CallContext, Each, Layer, ParameterSpec } from './layer.ts';
 import { reversedMask } from './masks.ts';
 import { type LayerOptions, layerName, written } from './options.ts';
 import { type Regularizer, regularizer } from './regularizers.ts';
-import { type Appliable, apply, type SymbolicTensor, withFields } from './symbolic.ts';
+import { type RecurrentLayer, type StateLayer, statesAmong } from './states.ts';
+import { apply, type SymbolicTensor, withFields } from './symbolic.ts';
 
 /** Options of every recurrent layer; names and defaults as in Keras. */
 export interface RecurrentOptions extends LayerOptions {
-  /** Of the candidate and the output; one whose derivative follows from its output. Default 'tanh'. */
-  activation?: ActivationLike;
+  /** Of the candidate and the output; one whose derivative follows from its output; null: none. Default 'tanh'. */
+  activation?: ActivationLike | null;
   /** Default true. */
   useBias?: boolean;
   /** Of the kernel [features, gates · units]. Default 'glorotUniform'. */
@@ -67,15 +68,15 @@ export interface RecurrentOptions extends LayerOptions {
 }
 
 export interface LstmOptions extends RecurrentOptions {
-  /** Of the gates. Default 'sigmoid'. */
-  recurrentActivation?: ActivationLike;
+  /** Of the gates; null: none. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike | null;
   /** The forget gate's bias begins at 1 (Jozefowicz et al. 2015), whatever biasInitializer says. Default true. */
   unitForgetBias?: boolean;
 }
 
 export interface GruOptions extends RecurrentOptions {
-  /** Of the gates. Default 'sigmoid'. */
-  recurrentActivation?: ActivationLike;
+  /** Of the gates; null: none. Default 'sigmoid'. */
+  recurrentActivation?: ActivationLike | null;
   /**
    * True: the reset gate multiplies the product with the recurrent kernel, as in cuDNN and PyTorch; the bias is
    * [2, 3 units], of the input and of the product. False: it multiplies the state before, as in Cho et al. 2014; the
@@ -104,18 +105,6 @@ const commonKeys = [
   'stateful',
   'trainable',
 ];
-
-/** States before the first step, each [batch, units]: h, of an LSTM also c. Default: zeros. */
-export interface InitialState {
-  initialState?: readonly SymbolicTensor[];
-}
-
-/** A recurrent layer that can be applied: `lstm(64)(x)`, or `lstm(64)(x, { initialState: [h, c] })`. */
-export type RecurrentLayer = Layer & Appliable<(x: SymbolicTensor, states?: InitialState) => SymbolicTensor>;
-
-/** The same with returnState: its results are a list. */
-export type StateLayer<Results extends SymbolicTensor[]> = Layer &
-  Appliable<(x: SymbolicTensor, states?: InitialState) => Results>;
 
 /** Added to the stream of a layer for its recurrent dropout; `bidirectional` adds half of it for the second direction. */
 export const RECURRENT_STREAM = 1 << 30;
@@ -154,8 +143,9 @@ export function lstm(
   knownKeys(options, [...commonKeys, 'recurrentActivation', 'unitForgetBias'], 'lstm');
   const unitForgetBias = flag(options.unitForgetBias ?? true, 'lstm: unitForgetBias');
   const gateActivation = activationConfig(
-    options.recurrentActivation ?? 'sigmoid',
+    options.recurrentActivation,
     'lstm: recurrentActivation',
+    'sigmoid',
   );
   return recurrent(units, options, {
     type: 'lstm',
@@ -187,10 +177,7 @@ export function gru(
   integer(units, 'gru: units', 1);
   knownKeys(options, [...commonKeys, 'recurrentActivation', 'resetAfter'], 'gru');
   const resetAfter = flag(options.resetAfter ?? true, 'gru: resetAfter');
-  const gateActivation = activationConfig(
-    options.recurrentActivation ?? 'sigmoid',
-    'gru: recurrentActivation',
-  );
+  const gateActivation = activationConfig(options.recurrentActivation, 'gru: recurrentActivation', 'sigmoid');
   const cell = resetAfter ? Cell.Gru : Cell.GruBefore;
   return recurrent(units, options, { type: 'gru', cell, gateActivation, config: { resetAfter } });
 }
@@ -224,7 +211,7 @@ function recurrent<Results extends SymbolicTensor[]>(
 ): RecurrentLayer | StateLayer<Results> {
   const { type, cell, gateActivation, ones } = kind;
   const name = layerName(options, type);
-  const activation = activationConfig(options.activation ?? 'tanh', type);
+  const activation = activationConfig(options.activation, type, 'tanh');
   const attributes = {
     cell,
     activation: recurrentActivation(activation, `${type}: activation`),
@@ -408,14 +395,8 @@ function recurrent<Results extends SymbolicTensor[]>(
     return [returnSequences ? graph.add(sourceOps.reshape, [y], { shape: [time, units] }) : y, ...states];
   }
 
-  const self = withFields((x: SymbolicTensor, states: InitialState = {}) => {
-    knownKeys(states, ['initialState'], `${type}: applied`);
-    if (stateful && states.initialState) {
-      throw new UsageError(
-        `${type}: applied: a stateful layer begins with its own last states; leave initialState out`,
-      );
-    }
-    const results = apply(self, [x, ...(states.initialState ?? [])]);
+  const self = withFields((x: SymbolicTensor, ...more: readonly unknown[]) => {
+    const results = apply(self, [x, ...statesAmong(self, x, more)]);
     return returnState ? (results as Results) : results[0]!;
   }, layer);
   // what it returns follows from returnState, which the overloads of the callers know

@@ -168,18 +168,53 @@ export function callable(layer: Layer<1>): CallableLayer;
 export function callable(layer: Layer): CallableMany;
 export function callable(layer: AnyLayer): CallableMerge;
 export function callable<L extends AnyLayer>(layer: L): L & Appliable<(inputs: unknown) => SymbolicTensor> {
-  const self = withFields((inputs: unknown): SymbolicTensor => applyTo(self, inputs)[0]!, layer);
+  const self = withFields(
+    (...given: readonly [inputs: unknown]): SymbolicTensor => applyTo(self, ...given)[0]!,
+    layer,
+  );
   return self;
 }
 
-/** Applies a layer to what a user gave: a list where it takes several inputs. */
-export function applyTo(layer: AnyLayer, inputs: unknown): readonly SymbolicTensor[] {
+/** Whether `more` is what `[a, b].map(layer)` gives behind each of its elements. */
+export function isMapped(x: unknown, more: readonly unknown[]): boolean {
+  const [index, list] = more;
+  return more.length === 2 && typeof index === 'number' && Array.isArray(list) && list[index] === x;
+}
+
+/** Applies a layer to what a user gave: a list where it takes several inputs. `more` is what came behind. */
+export function applyTo(
+  layer: AnyLayer,
+  inputs: unknown,
+  ...more: readonly unknown[]
+): readonly SymbolicTensor[] {
+  refuseMore(layer, inputs, more);
   const { least, most } = inputCount(layer);
   if (most > 1 && Array.isArray(inputs)) return apply(layer, inputs);
   if (least === 1) return apply(layer, [inputs as SymbolicTensor]);
   const { type, name = type } = layer;
   const example = typeof layer === 'function' ? `${type}()([a, b])` : 'apply([a, b])';
   throw new UsageError(`layer '${name}' takes its inputs in an array, as in ${example}; got ${show(inputs)}`);
+}
+
+/** Throws where JavaScript would leave out arguments in silence: a layer is applied to one, as `applyTo` says. */
+export function refuseMore(layer: AnyLayer, inputs: unknown, given: readonly unknown[]): void {
+  const more = isMapped(inputs, given) ? [] : given.filter((value) => value !== undefined);
+  if (more.length === 0) return;
+  const { type, name = type } = layer;
+  const applied = typeof layer === 'function' ? `${type}(…)` : 'apply';
+  if (!(more[0] instanceof SymbolicTensor)) {
+    throw new UsageError(
+      `layer '${name}' is applied to its inputs alone, got ${show(more[0])} too: options are given where the layer is made`,
+    );
+  }
+  const got = `got ${more.length + 1} arguments`;
+  if (inputCount(layer).most > 1) {
+    throw new UsageError(`layer '${name}' takes its inputs in an array, as in ${applied}([a, b]); ${got}`);
+  }
+  throw new UsageError(
+    `layer '${name}' takes one input, ${got}: apply it to each, or make them one before, as in ` +
+      `${applied}(concatenate()([a, b]))`,
+  );
 }
 
 /** Own properties, since a function has a `name` and an `apply` of its own. */

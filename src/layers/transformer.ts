@@ -12,8 +12,8 @@ import { type CallableMany, callable } from './symbolic.ts';
 export interface TransformerOptions extends AttentionOptions {
   /** Units of the hidden layer. Default: four times the channels. */
   intermediateDim?: number;
-  /** Of the hidden layer. Default 'gelu'. */
-  activation?: ActivationLike;
+  /** Of the hidden layer; null: none. Default 'gelu'. */
+  activation?: ActivationLike | null;
   /** True: y = x + f(normalize(x)) (Xiong et al. 2020); false: normalize(x + f(x)), as at first. Default true. */
   normalizeFirst?: boolean;
   /** Of the layer normalizations. Default 1e-5. */
@@ -50,7 +50,7 @@ function transformer(type: string, options: TransformerOptions, decoder: boolean
     options.intermediateDim === undefined
       ? undefined
       : integer(options.intermediateDim, `${type}: intermediateDim`, 1);
-  const activation = activationConfig(options.activation ?? 'gelu', `${type}: activation`);
+  const activation = activationConfig(options.activation, `${type}: activation`, 'gelu');
   const normalizeFirst = flag(options.normalizeFirst ?? true, `${type}: normalizeFirst`);
   const epsilon = number(options.epsilon ?? 1e-5, `${type}: epsilon`, { above: 0 });
   const { numHeads, numKeyValueHeads, keyDim } = attention;

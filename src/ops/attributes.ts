@@ -232,7 +232,10 @@ export interface AttentionAttributes {
   heads: number;
   /** Heads of keys and values; divides `heads`. */
   keyHeads: number;
-  /** Each query sees the keys up to its own position; the last query stands at the last key. */
+  /**
+   * Each query sees the keys up to its own position. Queries and keys begin at position 0; with `positions` the last query
+   * stands at the last key.
+   */
   causal: boolean;
   /** Scores fall with the distance, by a slope of each head. */
   alibi: boolean;

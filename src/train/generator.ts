@@ -2,11 +2,13 @@ import { Type } from '../../assembly/tape.ts';
 import { integer, knownKeys, number, show } from '../checks.ts';
 import { Program } from '../compiler/program.ts';
 import { UsageError } from '../errors.ts';
-import type { OpName } from '../ops/attributes.ts';
-import { isOp, showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
+import type { Graph } from '../graph/graph.ts';
+import { showShape, sizeOf, type Tensor } from '../ops/tensor.ts';
 import { Engine } from '../runtime/engine.ts';
 import { bestBuild } from '../runtime/module.ts';
+import { drawnFrom } from './logits.ts';
 import { Model } from './model.ts';
+import { checkOperations, checkSameAtAll } from './stepwise.ts';
 
 export interface GenerateOptions {
   /** Tokens to make at most. Default: as many as the model's context has. */
@@ -24,23 +26,24 @@ export interface GenerateOptions {
 /** Tokens of a prompt that are read at once; what is left is read one by one. */
 const CHUNK = 32;
 
-/** Operations that work on each position by itself, or know of the ones before. */
-const PER_POSITION: ReadonlySet<OpName> = new Set<OpName>([
-  ...(['input', 'parameter', 'constant', 'embedding', 'matmul', 'biasAdd', 'activation', 'binary'] as const),
-  ...(['affine', 'maximum', 'softmax', 'slice', 'concatenate', 'moments', 'movingMoments'] as const),
-  ...(['normalize', 'rotary', 'cache', 'attention'] as const),
-]);
+/** The model for some new positions; its result are logits, or probabilities. */
+interface Part {
+  readonly program: Program;
+  readonly numbers: Tensor;
+  readonly probabilities: boolean;
+}
 
 /**
- * Writes with a model that takes integers [positions] and gives logits [positions, tokens]: embedding, positions,
- * transformerDecoder blocks, dense. Keys and values of what was read stay in memory, so that a token costs one position
- * and not the whole context; the logits are those of `model.predict`.
+ * Writes with a model that takes integers [positions] and gives logits [positions, tokens], or their softmax: embedding,
+ * positions, transformerDecoder blocks, dense. Keys and values of what was read stay in memory, so that a token costs one
+ * position and not the whole context; the logits are those of `model.predict`, or what makes its probabilities.
  *
  *     const generator = textGenerator(model);
  *     for (const token of generator.generate(prompt, { maxTokens: 200, temperature: 0.8, topK: 40 })) …
  *
- * @throws UsageError on a model of another form, or with a layer that mixes positions otherwise than by causal
- *   self-attention.
+ * @throws UsageError on a model of another form, with a layer that mixes positions otherwise than by causal
+ *   self-attention, or with one that depends on how many positions there are: by a weight or a constant for each, other
+ *   than positionEmbedding's, or by a function that reads their number.
  */
 export function textGenerator(model: Model<unknown>): TextGenerator {
   return new TextGenerator(model);
@@ -57,7 +60,9 @@ export class TextGenerator {
   readonly #weights: number;
   readonly #data: { readonly tokens: number; readonly positions: number };
   readonly #caches: number[] = [];
-  readonly #programs = new Map<number, { readonly program: Program; readonly output: Tensor }>();
+  readonly #programs = new Map<number, Part>();
+  /** The model for all positions at once, with which the others are compared. */
+  readonly #whole: Graph;
   #read: number[] = [];
   #version: number;
 
@@ -84,6 +89,8 @@ export class TextGenerator {
     this.#weights = arena.allocate(model.layout.floats * 4);
     this.#data = { tokens: arena.allocate(CHUNK * 4), positions: arena.allocate(CHUNK * 4) };
     this.#version = this.#copyWeights();
+    this.#whole = model.trace(false, this.context).graph;
+    checkOperations(this.#whole);
     this.#program(1);
   }
 
@@ -93,8 +100,9 @@ export class TextGenerator {
   }
 
   /**
-   * Reads tokens behind those read so far; returns the logits of the token that follows, a copy. When the context is
-   * full the older half of it is forgotten.
+   * Reads tokens behind those read so far; returns the logits of the token that follows, a copy: the model's output, or
+   * of one that ends in softmax what goes into it; where it makes its output of softmaxes in another way, as their average,
+   * the logarithms of the output. When the context is full the older half of it is forgotten.
    * @throws UsageError on a token that the model does not know, or none at all.
    */
   read(tokens: ArrayLike<number>): Float32Array {
@@ -154,7 +162,7 @@ export class TextGenerator {
   /** Runs the model over new tokens. */
   #step(tokens: readonly number[], last: boolean): Float32Array | undefined {
     const { arena } = this.#engine;
-    const { program, output } = this.#program(tokens.length);
+    const { program, numbers, probabilities } = this.#program(tokens.length);
     arena.i32(this.#data.tokens, tokens.length).set(tokens);
     arena.i32(this.#data.positions, tokens.length).set(tokens.map((_, i) => this.#read.length + i));
     const source = (address: number) => ({ address, type: Type.I32 });
@@ -164,31 +172,34 @@ export class TextGenerator {
     program.run(1);
     this.#read.push(...tokens);
     if (!last) return undefined;
-    const logits = new Float32Array(sizeOf(output.shape, 1));
-    program.read(output, 1, logits);
-    return logits.slice(-this.vocabulary);
+    const all = new Float32Array(sizeOf(numbers.shape, 1));
+    program.read(numbers, 1, all);
+    const next = all.slice(-this.vocabulary);
+    return probabilities ? next.map(Math.log) : next;
   }
 
   /** The model for so many new tokens; all share the weights, and the keys and values. */
-  #program(fresh: number): { readonly program: Program; readonly output: Tensor } {
+  #program(fresh: number): Part {
     const before = this.#programs.get(fresh);
     if (before) return before;
     const model = this.#model;
     const { arena } = this.#engine;
     const { graph, parameters, outputs } = model.trace(false, fresh);
+    checkOperations(graph);
+    checkSameAtAll(this.#whole, graph, fresh);
     const fixed = new Map(parameters.map((t, i) => [t, this.#weights + model.layout.list[i]!.offset * 4]));
+    const drawn = drawnFrom(graph, outputs[0]!);
     let caches = 0;
     for (const tensor of graph.tensors) {
-      checkOperation(tensor);
       if (tensor.op !== 'cache') continue;
       this.#caches[caches] ??= arena.allocate(sizeOf(tensor.shape, 1) * 4);
       fixed.set(tensor, this.#caches[caches++]!);
     }
     const program = new Program(this.#engine, {
-      ...{ graph, roots: outputs, fixed, batch: 1, slots: 1, seed: model.seed },
+      ...{ graph, roots: [drawn.numbers], fixed, batch: 1, slots: 1, seed: model.seed },
       finish: () => {},
     });
-    const made = { program, output: outputs[0]! };
+    const made = { program, ...drawn };
     this.#programs.set(fresh, made);
     return made;
   }
@@ -198,17 +209,6 @@ export class TextGenerator {
     this.#engine.arena.f32(this.#weights, layout.floats).set(this.#model.flat());
     return this.#model.version;
   }
-}
-
-function checkOperation(tensor: Tensor): void {
-  const over = isOp(tensor, 'moments') || isOp(tensor, 'normalize') ? tensor.attributes.over : 'features';
-  // [batch, positions, …]
-  const along = isOp(tensor, 'slice') || isOp(tensor, 'concatenate') ? tensor.attributes.axis : -1;
-  if (PER_POSITION.has(tensor.op) && over !== 'positions' && along !== 1) return;
-  throw new UsageError(
-    `textGenerator: layer '${tensor.layer}' mixes positions; besides causal self-attention all layers must work on each ` +
-      'position by itself',
-  );
 }
 
 /** A token by its logits: the likeliest `topK`, softmax(logits / temperature), where the sum passes `u` of the whole. */

@@ -70,7 +70,9 @@ export function meanSquaredError(options: LossOptions = {}): Loss {
  * Softmax cross-entropy on logits: log(sum e^x) - x[class]. Targets are classes (integers from 0, the shape of the
  * output without its last dimension) or weights for each class (one-hot rows, the shape of the output). A model that
  * ends in softmax, to predict probabilities, trains on what goes into it: the same numbers, and no rounding to 0. Layers
- * behind the softmax may rearrange what it gives (flatten, reshape, permute); others make `fit` throw.
+ * behind the softmax may rearrange what it gives (flatten, reshape, permute); others without weights of their own, such as
+ * dropout, rescaling or the average of several softmaxes, make `fit` throw. Behind a layer with weights (dense, a
+ * normalization …) a softmax is one within the model, and the output is logits.
  */
 export function crossEntropy(options: LossOptions = {}): Loss {
   knownKeys(options, ['reduction'], 'crossEntropy');

@@ -5,7 +5,7 @@ import { Graph } from '../graph/graph.ts';
 import { encodeSafetensors } from '../io/safetensors.ts';
 import { initialize } from '../layers/initializers.ts';
 import type { AnyLayer, Generation, Tracing } from '../layers/layer.ts';
-import { apply, elementsBelow, type SymbolicTensor } from '../layers/symbolic.ts';
+import { apply, elementsBelow, refuseMore, type SymbolicTensor } from '../layers/symbolic.ts';
 import { arithmeticOps } from '../ops/arithmetic.ts';
 import { sourceOps } from '../ops/sources.ts';
 import type { Shape, Tensor } from '../ops/tensor.ts';
@@ -205,8 +205,12 @@ export class Model<Output = Prediction> {
    * @throws UsageError on another number of inputs, or another shape.
    */
   apply(
-    x: SymbolicTensor | readonly SymbolicTensor[] | Readonly<Record<string, SymbolicTensor>>,
+    ...given: readonly [
+      x: SymbolicTensor | readonly SymbolicTensor[] | Readonly<Record<string, SymbolicTensor>>,
+    ]
   ): Applied<Output> {
+    const [x, ...more] = given;
+    refuseMore(this.asLayer, x, more);
     const what = `model '${this.name ?? this.type}'`;
     const results = apply(
       this.asLayer,

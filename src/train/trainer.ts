@@ -129,7 +129,9 @@ export class Trainer {
         `Trainer.create takes a model made by sequential(), model() or loadModel(), got ${show(model)}`,
       );
     }
-    knownKeys(options, ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
+    knownKeys(options, ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'], 'Trainer.create', [
+      'loss',
+    ]);
     if ((options.loss ?? undefined) === undefined) {
       throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
     }
@@ -174,7 +176,7 @@ export class Trainer {
     callback(options.onEpoch, 'fit: onEpoch');
     checkSignal(options.signal, 'fit');
     if (options.progress !== undefined) flag(options.progress, 'fit: progress');
-    const held = options.validationData ?? undefined;
+    const held = options.validationData;
     const validation =
       held === undefined ? undefined : checkedDataset(model, objectives, held, 'fit: validationData');
 

@@ -5,9 +5,11 @@ import {
   concatenate,
   dense,
   dot,
+  dropout,
   input,
   maximum,
   model,
+  multiHeadAttention,
   ops,
   sequential,
   type Tensor,
@@ -15,7 +17,15 @@ import {
   type Weight,
 } from '../../src/index.ts';
 import { pair, pairData } from '../model/support.ts';
-import { each, loose } from './support.ts';
+import { each, loose, type Untyped } from './support.ts';
+
+class Plain extends CustomLayer {
+  static readonly type = 'Plain';
+
+  call(x: Tensor) {
+    return ops.neg(x);
+  }
+}
 
 const losses = { kind: 'crossEntropy', size: 'meanSquaredError' } as const;
 const anyInput = () => input([3]);
@@ -38,6 +48,41 @@ describe('graphs', () => {
       'a merge without array',
       () => add({ name: 'sum' })(anyInput() as never),
       "layer 'sum' takes its inputs in an array, as in add()([a, b])",
+    ],
+    [
+      'a merge with arguments instead of an array',
+      () => (add({ name: 'sum' }) as Untyped)([anyInput()], anyInput()),
+      "layer 'sum' takes its inputs in an array, as in add(…)([a, b]); got 2 arguments",
+    ],
+    [
+      'an attention in the style of Keras',
+      () => (multiHeadAttention({ numHeads: 1 }) as Untyped)(input([2, 4]), input([3, 4])),
+      "layer 'multiHeadAttention' takes its inputs in an array, as in multiHeadAttention(…)([a, b]); got 2 arguments",
+    ],
+    [
+      'two inputs of a layer of one',
+      () => (dense(1) as Untyped)(anyInput(), anyInput()),
+      "layer 'dense' takes one input, got 2 arguments: apply it to each, or make them one before, as in " +
+        'dense(…)(concatenate()([a, b]))',
+    ],
+    [
+      'options where a layer is applied',
+      () => (dropout(0.5) as Untyped)(anyInput(), { training: true }),
+      "layer 'dropout' is applied to its inputs alone, got an object too: options are given where the layer is made",
+    ],
+    [
+      'two inputs of a custom layer',
+      () => (new Plain().apply as Untyped).call(new Plain(), anyInput(), anyInput()),
+      "layer 'Plain' takes one input, got 2 arguments",
+    ],
+    [
+      'two inputs of a model',
+      () => {
+        const inner = sequential({ inputShape: [3], name: 'inner' }, [dense(1)]);
+        (inner.apply as Untyped).call(inner, anyInput(), anyInput());
+      },
+      "layer 'inner' takes one input, got 2 arguments: apply it to each, or make them one before, as in " +
+        'apply(concatenate()([a, b]))',
     ],
     [
       'a merge of one',

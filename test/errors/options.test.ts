@@ -1,14 +1,23 @@
-import { describe } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { ChainLayer } from '../../src/index.ts';
 import {
+  activation,
   adam,
+  bidirectional,
   binaryAccuracy,
   binaryCrossEntropy,
+  conv1d,
   dense,
   dropout,
+  gru,
   l2,
+  lstm,
+  separableConv1d,
   sequential,
   sgd,
+  simpleRnn,
   Trainer,
+  transformerEncoder,
 } from '../../src/index.ts';
 import { each, loose, model, train, trainer, type Untyped, x, y } from './support.ts';
 
@@ -166,6 +175,64 @@ describe('options', () => {
         (await trainer()).learningRate = Number.NaN;
       },
       'learningRate must be a number >= 0, got NaN',
+    ],
+  ]);
+});
+
+describe('null', () => {
+  const both = <T>(make: (value: null | 'linear') => T) => [make(null), make('linear')] as const;
+  const layers: Readonly<Record<string, readonly [ChainLayer, ChainLayer]>> = {
+    dense: both((value) => dense(2, { activation: value })),
+    conv1d: both((value) => conv1d(2, 1, { activation: value })),
+    separableConv1d: both((value) => separableConv1d(2, 1, { activation: value })),
+    simpleRnn: both((value) => simpleRnn(2, { activation: value })),
+    gru: both((value) => gru(2, { activation: value, recurrentActivation: value })),
+    lstm: both((value) => lstm(2, { activation: value, recurrentActivation: value })),
+    transformerEncoder: both((value) => transformerEncoder({ numHeads: 1, activation: value })),
+    activation: both((value) => (activation as Untyped)(value) as ChainLayer),
+  };
+  it.each(Object.keys(layers))('as activation is linear, as in Keras: %s', (name) => {
+    const of = (layer: ChainLayer) => sequential({ inputShape: [3, 4], seed: 1 }, [layer]);
+    const [none, linear] = layers[name]!.map(of);
+    expect(none!.toConfig()).toEqual(linear!.toConfig());
+    const data = { data: Float32Array.from({ length: 12 }, (_, i) => i - 6), shape: [1, 3, 4] };
+    expect(none!.predictSync(data)).toEqual(linear!.predictSync(data));
+  });
+
+  it('is another activation than the default', () => {
+    const config = sequential({ inputShape: [3, 4] }, [simpleRnn(1, { activation: null })]).toConfig();
+    expect(JSON.stringify(config)).toContain('"activation":{"name":"linear"}');
+    const usual = sequential({ inputShape: [3, 4] }, [
+      (simpleRnn as Untyped)(1, { activation: undefined }) as ChainLayer,
+    ]).toConfig();
+    expect(JSON.stringify(usual)).toContain('"activation":{"name":"tanh"}');
+  });
+
+  each([
+    [
+      'a merge mode',
+      () => (bidirectional as Untyped)(gru(2), { mergeMode: null }),
+      'bidirectional: mergeMode cannot be null; leave it out where its default is meant',
+    ],
+    ['a flag', () => loose.dense!(3, { useBias: null }), 'dense: useBias cannot be null'],
+    ['a number', () => loose.adam!({ learningRate: null }), 'adam: learningRate cannot be null'],
+    ['a regularizer', () => loose.dense!(3, { kernelRegularizer: null }), 'dense: kernelRegularizer cannot'],
+    ['a name', () => loose.dense!(3, { name: null }), 'dense: name cannot be null'],
+    [
+      'an option of an activation',
+      () => loose.activation!({ name: 'elu', alpha: null }),
+      "activation: activation 'elu': alpha cannot be null",
+    ],
+    ['an option of fit', () => train({ x, y }, { epochs: null }), 'fit: epochs cannot be null'],
+    [
+      'validation data',
+      () => train({ x, y }, { validationData: null }),
+      'fit: validationData cannot be null',
+    ],
+    [
+      'states',
+      () => (gru(2) as Untyped)(null, { initialState: null }),
+      'gru: applied: initialState cannot be',
     ],
   ]);
 });

@@ -217,6 +217,39 @@ describe('multiHeadAttention', () => {
     expect(data).toEqual(new Float32Array(TIME * CHANNELS).fill(1));
   });
 
+  it.each([
+    ['more keys than queries', 3, 5],
+    ['more queries than keys', 5, 3],
+    ['as many', 4, 4],
+  ])('causal across, %s: position i sees keys 0 to i', (_, queries, count) => {
+    const inputs = { x: input([queries, 2]), memory: input([count, 2]) };
+    const attention = multiHeadAttention({ numHeads: 1, causal: true, useBias: false });
+    const causal = model({ inputs, outputs: attention([inputs.x, inputs.memory]) });
+    // all projections are the identity: q = x, k = v = memory
+    const data: Record<string, number[]> = {
+      queryKernel: [1, 0, 0, 1],
+      keyValueKernel: [1, 0, 1, 0, 0, 1, 0, 1],
+      outputKernel: [1, 0, 0, 1],
+    };
+    causal.setWeights(
+      causal.getWeights().map((w) => ({ ...w, data: Float32Array.from(data[w.name.split('/')[1]!]!) })),
+    );
+    const x = some(1, queries, 2);
+    const memory = some(1, count, 2);
+    const at = (values: Float32Array, i: number): readonly [number, number] => [
+      values[2 * i]!,
+      values[2 * i + 1]!,
+    ];
+    const want = Array.from({ length: queries }, (_, i) => {
+      const [a, b] = at(x.data, i);
+      const seen = Array.from({ length: Math.min(i + 1, count) }, (_, j) => at(memory.data, j));
+      const shares = seen.map(([c, d]) => Math.exp((a * c + b * d) / Math.SQRT2));
+      const total = shares.reduce((sum, share) => sum + share);
+      return [0, 1].map((n) => seen.reduce((sum, v, j) => sum + (shares[j]! / total) * v[n]!, 0));
+    });
+    expect(deviation(causal.predictSync({ x, memory }).data, want.flat())).toBeLessThan(1e-6);
+  });
+
   it('rotary and alibi: what counts is the distance of positions, not where they are', () => {
     const options = { numHeads: 2, rotary: true, alibi: true, mask: true };
     const of = (time: number) => {

@@ -8,12 +8,14 @@ import {
   loadModel,
   lstm,
   model,
+  type Prediction,
   type StateLayer,
   type SymbolicTensor,
   sequential,
   simpleRnn,
   Trainer,
 } from '../../src/index.ts';
+import type { Untyped } from '../errors/support.ts';
 import { randomValues } from '../train/support.ts';
 
 const rows = (time: number, features: number, seed: number, count = 4) => ({
@@ -103,6 +105,27 @@ describe('states of recurrent layers', () => {
     expect(() => gru(5)(x, { initialState: [h, h] })).toThrow(
       "layer 'gru': initialState must be one tensor of shape [batch, 5], got [batch, 5], [batch, 5]",
     );
+    const written = (type: string) => `as in ${type}(…)(x, { initialState: [h, …] }); got an object`;
+    expect(() => (lstm(5) as Untyped)(x, { initialState: h })).toThrow(
+      `lstm: applied: initialState must be a list of tensors, ${written('lstm')}`,
+    );
+    for (const states of [h, [h, h]]) {
+      expect(() => (gru(5) as Untyped)(x, states)).toThrow(
+        'gru: applied: states before the first step are given as gru(…)(x, { initialState: [h, …] })',
+      );
+    }
+    expect(() => (gru(5) as Untyped)(x, { initialState: [h] }, h)).toThrow('gru: applied: states before');
+    expect(() => (gru(5) as Untyped)(x, { initialStates: [h] })).toThrow("did you mean 'initialState'?");
+    expect(() => bidirectional(gru(5))(x, { initialState: [h] })).toThrow(
+      "layer 'bidirectional': initialState must be the states of the forward direction, then as many of the backward " +
+        'one, got 1 in all',
+    );
+    expect(() => bidirectional(lstm(5))(x, { initialState: [h, h] })).toThrow(
+      "layer 'bidirectional': initialState must be 2 tensors of shape [batch, 5], got [batch, 5]",
+    );
+    expect(() => (bidirectional(gru(5)) as Untyped)(x, [h, h])).toThrow(
+      'bidirectional: applied: states before the first step are given as bidirectional(…)(x, { initialState',
+    );
     expect(() => sequential({ inputShape: [4, 3] }, [lstm(5, { returnState: true })])).toThrow(
       'has several results, with returnState; make the model with model()',
     );
@@ -141,6 +164,36 @@ describe('dropout of recurrent layers', () => {
 });
 
 describe('bidirectional', () => {
+  it('begins with given states, those of the forward direction first, and comes through a file', async () => {
+    const x = input([5, 3]);
+    const states = Array.from({ length: 4 }, () => input([4]));
+    const options = { returnSequences: true, kernelInitializer: 'heNormal' } as const;
+    const both = bidirectional(lstm(4, options))(x, { initialState: states });
+    const made = model({ inputs: [x, ...states], outputs: both, seed: 4 });
+    const forward = lstm(4, options)(x, { initialState: states.slice(0, 2) });
+    const backward = lstm(4, { ...options, goBackwards: true })(x, { initialState: states.slice(2) });
+    const parts = model({ inputs: [x, ...states], outputs: [forward, backward] });
+    parts.setWeights(
+      made.getWeights().map((weight, i) => ({ ...weight, name: parts.getWeights()[i]!.name })),
+    );
+    const values = [
+      rows(5, 3, 1),
+      ...[2, 3, 4, 5].map((seed) => ({ data: randomValues(16, seed), shape: [4, 4] })),
+    ];
+    const { data } = await made.predict(values);
+    const [ahead, back] = (await parts.predict(values)) as [Prediction, Prediction];
+    // [batch, time, 8]; what goes backwards gives the last time first
+    const want = Array.from({ length: 20 }, (_, i) => {
+      const [row, time] = [Math.floor(i / 5), i % 5];
+      const at = (row * 5 + 4 - time) * 4;
+      return [...ahead.data.subarray(i * 4, i * 4 + 4), ...back.data.subarray(at, at + 4)];
+    });
+    expect(Array.from(data)).toEqual(want.flat());
+    const again = await loadModel(made.toBytes());
+    expect(again.toConfig()).toEqual(made.toConfig());
+    expect(await again.predict(values)).toEqual({ data, shape: [4, 5, 8] });
+  });
+
   it('has the weights of two layers and the same outputs after a file', async () => {
     const made = sequential({ inputShape: [5, 3], seed: 1 }, [
       bidirectional(gru(4, { returnSequences: true, dropout: 0.1 }), { mergeMode: 'mul' }),

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { SymbolicTensor } from '../../src/index.ts';
 import { concatenate, dense, gru, input, model, multiHeadAttention, reshape } from '../../src/index.ts';
 
 it('layers are applied as functions or by `apply`, as models and custom layers are', async () => {
@@ -17,4 +18,14 @@ it('layers are applied as functions or by `apply`, as models and custom layers a
   };
   const rows = [[1, 2, 3, 4, 5, 6]];
   expect(await made('apply').predict(rows)).toEqual(await made('call').predict(rows));
+});
+
+it('a layer is applied to each of a list by map', () => {
+  const inputs = [input([6]), input([6])];
+  const shared = dense(2);
+  const made = model({ inputs, outputs: concatenate()(inputs.map(shared)) });
+  expect(made.outputShape).toEqual([-1, 4]);
+  expect(made.parameterCount).toBe(6 * 2 + 2);
+  const each: (x: SymbolicTensor) => SymbolicTensor = gru(4);
+  expect([input([3, 2])].map(each).map(({ shape }) => shape)).toEqual([[-1, 4]]);
 });

@@ -26,6 +26,10 @@ const variants = [
   ...packedVariants,
   { name: 'cross, mask', attributes: { ...plain, packed: false, mask: true } },
   { name: 'cross, causal', attributes: { ...plain, packed: false, keyHeads: 1, causal: true } },
+  {
+    name: 'cross, causal, alibi, mask',
+    attributes: { ...plain, packed: false, causal: true, alibi: true, mask: true },
+  },
   { name: 'cache', attributes: { ...plain, packed: false, causal: true, positions: true } },
 ];
 

@@ -59,7 +59,8 @@ function scoresOf(
   const { heads, keyHeads, size, queries, keys, causal, alibi } = a;
   const kvHead = Math.floor((h * keyHeads) / heads);
   const there = positions ? positions[(b + 1) * queries - 1]! + 1 : keys;
-  const position = i + there - queries;
+  // of new positions the last query stands at the last key; else both sequences begin at position 0
+  const position = positions ? i + there - queries : i;
   const root = Math.sqrt(size);
   const value: number[] = [];
   const error: number[] = [];

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { ChainLayer } from '../../src/index.ts';
+import type { ChainLayer, SymbolicTensor, Tensor, TextGenerator, Weight } from '../../src/index.ts';
 import {
   add,
+  average,
+  CustomLayer,
   dense,
   embedding,
   globalAveragePooling1d,
@@ -14,6 +16,7 @@ import {
   multiHeadAttention,
   ops,
   positionEmbedding,
+  prelu,
   sequential,
   sinePositionEncoding,
   textGenerator,
@@ -46,8 +49,36 @@ const forms: readonly (readonly [string, () => readonly ChainLayer[]])[] = [
     ],
   ],
   ['rotary', () => [transformerDecoder({ numHeads: 2, rotary: true })]],
+  [
+    'functions and weights that are the same at all positions',
+    () => [
+      lambda((x) => ops.mul(ops.add(x, table(1)), 1 / x.shape[2]!)),
+      prelu({ sharedAxes: [1], alphaInitializer: 'randomNormal' }),
+      new Shift({ per: 'channel' }),
+      transformerDecoder({ numHeads: 2 }),
+    ],
+  ],
   ['alibi, an attention alone', () => [multiHeadAttention({ numHeads: 3, causal: true, alibi: true })]],
 ];
+
+/** Adds a weight: a number for each channel, or for each position and channel. */
+class Shift extends CustomLayer<{ per: 'channel' | 'position' }> {
+  static readonly type = 'Shift';
+  shift!: Weight;
+
+  override build(shape: readonly number[]) {
+    const from = this.options.per === 'channel' ? 1 : 0;
+    this.shift = this.addWeight('shift', shape.slice(from), { initializer: 'randomNormal' });
+  }
+
+  call(x: Tensor) {
+    return ops.add(x, this.shift);
+  }
+}
+
+/** Numbers [rows, 12], a row for each position. */
+const table = (rows: number): number[][] =>
+  Array.from({ length: rows }, (_, i) => Array.from({ length: 12 }, (_, j) => Math.sin(i + 2 * j)));
 
 const text = (count: number): number[] => {
   const next = random(3);
@@ -128,10 +159,73 @@ describe('textGenerator', () => {
     expect([0.62, 0.63, 0.999].map((u) => draw(logits, 2, 2, u))).toEqual([1, 3, 3]);
   });
 
+  describe('of a model that gives probabilities', () => {
+    /** Whatever it reads, its heads give these probabilities, as softmax(log p). */
+    const certain = (finish: (heads: readonly SymbolicTensor[]) => SymbolicTensor, ...heads: number[][]) => {
+      const tokens = input([4]);
+      const x = embedding(3, 2)(tokens);
+      const softmax = (name: number) => dense(3, { activation: 'softmax', name: `head${name}` })(x);
+      const made = model({ inputs: tokens, outputs: finish(heads.map((_, i) => softmax(i))) });
+      made.setWeights(
+        made.getWeights().map((weight) => {
+          const [head, part] = weight.name.split('/');
+          const p = part === 'bias' && heads[Number(head!.slice(4))];
+          return { ...weight, data: p ? Float32Array.from(p, Math.log) : weight.data.fill(0) };
+        }),
+      );
+      return made;
+    };
+    const count = (generator: TextGenerator): number[] => {
+      const counts = [0, 0, 0];
+      for (const token of generator.generate([0], { maxTokens: 300, seed: 1 })) counts[token]!++;
+      return counts;
+    };
+
+    it('draws from them', () => {
+      const generator = textGenerator(certain(([head]) => head!, [1, 2e-9, 2e-9]));
+      expect(count(generator)).toEqual([300, 0, 0]);
+      generator.reset();
+      // what goes into the softmax: their logarithms
+      const want = Float32Array.of(0, Math.log(2e-9), Math.log(2e-9));
+      expect(generator.read([2])).toEqual(want);
+    });
+
+    it('draws from the average of two', async () => {
+      const ensemble = certain((heads) => average()(heads), [1, 2e-9, 2e-9], [0.5, 2e-9, 0.5]);
+      const generator = textGenerator(ensemble);
+      const { data } = await ensemble.predict([[0, 0, 0, 0]]);
+      expect(generator.read([0])).toEqual(data.slice(0, 3).map(Math.log));
+      const [first, second, third] = count(generator) as [number, number, number];
+      expect(second).toBe(0);
+      // 225 and 75 are expected, with a deviation of 7.5
+      expect(Math.abs(first - 225)).toBeLessThan(30);
+      expect(first + third).toBe(300);
+    });
+  });
+
   it('goes through a file', async () => {
     const decoding = decoder(8, forms[1]![1]());
     const again = (await loadModel(decoding.toBytes())) as Model;
     expect(textGenerator(again).read([1, 2, 3])).toEqual(textGenerator(decoding).read([1, 2, 3]));
+  });
+
+  it.each<readonly [string, string, (context: number) => ChainLayer]>([
+    ['a constant', 'lambda', (context) => lambda((x) => ops.add(x, table(context)))],
+    ['a constant for each position alone', 'lambda', (context) =>
+      lambda((x) => ops.mul(x, table(context).map(([first]) => [first!])))], // biome-ignore format: a row
+    ['weights', 'prelu', () => prelu()],
+    ['weights of a custom layer', 'Shift', () => new Shift({ per: 'position' })],
+    ['a number made of the length', 'lambda', () => lambda((x) => ops.mul(x, 1 / x.shape[1]!))],
+    ['a constant of that length', 'lambda', () => lambda((x) => ops.add(x, table(x.shape[1]!)))],
+    ['other operations', 'lambda', () => lambda((x) => (x.shape[1] === 1 ? ops.tanh(x) : x))],
+    ['other operations for long ones', 'lambda', () => lambda((x) => (x.shape[1]! > 2 ? ops.tanh(x) : x))],
+  ])('refuses a layer that depends on the position: %s', (_, name, layer) => {
+    // also as long as a chunk
+    for (const context of [5, 32]) {
+      const layers = [layer(context), transformerDecoder({ numHeads: 2 })];
+      const message = new RegExp(`^textGenerator: layer '${name}' depends on the number of positions`);
+      expect(() => textGenerator(decoder(context, layers))).toThrow(message);
+    }
   });
 
   it('says what it cannot do', () => {

@@ -1,16 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import {
+  activation,
+  add,
+  average,
+  batchNormalization,
   binaryCrossEntropy,
+  type CallableLayer,
+  type CallableMerge,
   type ChainLayer,
   concatenate,
   dense,
+  dropout,
   flatten,
+  gaussianNoise,
+  globalAveragePooling1d,
   input,
   type LossLike,
   lambda,
+  layerNormalization,
+  maximum,
   model,
+  multiply,
   ops,
   permute,
+  prelu,
+  rescaling,
   reshape,
   sequential,
   Trainer,
@@ -108,5 +122,107 @@ describe('probabilities where the loss takes logits', () => {
   it('are taken as they are where the loss is told so', async () => {
     const { before } = await trained(padded, binaryCrossEntropy({ fromLogits: false }), images);
     expect(before.loss).toBeGreaterThan(0);
+  });
+});
+
+const softmax = (units = 4) => dense(units, { activation: 'softmax' });
+const sigmoid = () => dense(4, { activation: 'sigmoid' });
+
+/** What a model of several heads is trained on, put together by `merge`. */
+async function merged(
+  heads: readonly CallableLayer[],
+  merge: CallableMerge,
+  loss: LossLike,
+  targets: number[] | number[][],
+) {
+  const a = input([2]);
+  const network = model({ inputs: a, outputs: merge(heads.map((head) => head(a))), seed: 3 });
+  const trainer = await Trainer.create(network, { loss });
+  return trainer.fit({ x, y: targets }, { epochs: 1 });
+}
+
+describe('probabilities that layers without weights change', () => {
+  const changes: readonly (readonly [string, string, ChainLayer])[] = [
+    ['dropout', 'dropout', dropout(0.5)],
+    ['noise', 'gaussianNoise', gaussianNoise(0.1)],
+    ['rescaling', 'rescaling', rescaling(2)],
+    ['an activation', 'activation', activation('tanh')],
+    ['clipping', 'lambda', lambda((t) => ops.clip(t, 0.1, 0.9))],
+    ['a product with constants', 'lambda', lambda((t) => ops.mul(t, [1, 2, 3, 4]))],
+    ['their share of a sum', 'lambda', lambda((t) => ops.div(t, ops.sum(t, { axis: -1, keepDims: true })))],
+    ['a power', 'lambda', lambda((t) => ops.square(ops.sqrt(t)))],
+  ];
+  each(
+    changes.flatMap(([name, layer, change]) => [
+      [
+        `a softmax, then ${name}`,
+        () => trained([softmax(), change], 'crossEntropy', [0, 1]),
+        `loss: crossEntropy works on logits, but the output is probabilities, made by the softmax of layer 'dense' by way of ` +
+          `layer '${layer}': let the softmax be the last layer`,
+      ],
+      [
+        `a sigmoid, then ${name}`,
+        () => trained([sigmoid(), change], 'binaryCrossEntropy', y),
+        `by way of layer '${layer}': let the sigmoid be the last layer, or take binaryCrossEntropy({ fromLogits: false })`,
+      ],
+    ]),
+  );
+
+  each([
+    ...Object.entries({ average, maximum, add, multiply }).flatMap(
+      ([name, merge]): [string, () => Promise<unknown>, string][] => [
+        [
+          `softmaxes, then ${name}`,
+          () => merged([softmax(), softmax()], merge(), 'crossEntropy', [0, 1]),
+          `made by the softmax of layer 'dense' by way of layer '${name}': let the softmax be the last layer`,
+        ],
+      ],
+    ),
+    [
+      'a softmax and a sigmoid',
+      () => merged([sigmoid(), softmax()], multiply(), 'crossEntropy', [0, 1]),
+      "made by the sigmoid of layer 'dense' by way of layer 'multiply'",
+    ],
+    [
+      'a softmax of each step, then their mean',
+      () => trained([reshape([2, 1]), softmax(), globalAveragePooling1d()], 'crossEntropy', [0, 1]),
+      "by way of layer 'globalAveragePooling1d'",
+    ],
+    [
+      'a softmax of each step, then their largest',
+      () =>
+        trained([reshape([2, 1]), softmax(), lambda((t) => ops.max(t, { axis: 1 }))], 'crossEntropy', [0, 1]),
+      "by way of layer 'lambda'",
+    ],
+  ]);
+
+  const within: readonly (readonly [string, readonly ChainLayer[]])[] = [
+    ['a dense layer', [dense(4)]],
+    ['a batch normalization', [batchNormalization()]],
+    ['a layer normalization', [layerNormalization()]],
+    ['weights of an activation', [prelu()]],
+    ['a dense layer, dropout and rescaling', [dense(4), dropout(0.5), rescaling(2)]],
+    ['a logarithm', [lambda((t) => ops.log(t))]],
+  ];
+  it.each(within)(
+    'are within the model before %s: the loss takes its output as logits',
+    async (_, layers) => {
+      const network = sequential({ inputShape: [2], seed: 3 }, [softmax(), ...layers]);
+      const trainer = await Trainer.create(network, { loss: 'crossEntropy' });
+      const { data } = await network.predict(x);
+      const { loss } = await trainer.evaluate({ x, y: [0, 1] });
+      const rows = [data.slice(0, 4), data.slice(4)];
+      const losses = rows.map((row, i) => Math.log(row.reduce((sum, z) => sum + Math.exp(z), 0)) - row[i]!);
+      expect(loss).toBeCloseTo((losses[0]! + losses[1]!) / 2, 5);
+      await trainer.fit({ x, y: [0, 1] }, { epochs: 1 });
+    },
+  );
+
+  it('are within the model where they gate logits, or are logarithms of probabilities', async () => {
+    const gated = await merged([dense(4), softmax()], multiply(), 'crossEntropy', [0, 1]);
+    expect(gated.epochs[0]!.loss).toBeGreaterThan(0);
+    const logarithms = () => dense(4, { activation: 'logSoftmax' });
+    const ensemble = await merged([logarithms(), logarithms()], average(), 'crossEntropy', [0, 1]);
+    expect(ensemble.epochs[0]!.loss).toBeGreaterThan(0);
   });
 });
