@@ -53,6 +53,13 @@ interface Member extends NamedLayer {
 
 /** What a WebAssembly memory of 4 GiB can hold. */
 const MAX_FLOATS = 2 ** 30;
+/**
+ * Layers that a program traces: sub-models that are applied twice within each other would be 2^depth of them, from a file
+ * of a few kilobytes. Tracing this many takes about 2 s.
+ */
+const MAX_APPLICATIONS = 2 ** 18;
+/** Each model keeps the specs of those within it, so this bounds the memory that a file may ask for. */
+const MAX_DEPTH = 100;
 
 /** The graph of layers from inputs to outputs; layers one after the other are the plain case. */
 export class Architecture {
@@ -62,6 +69,10 @@ export class Architecture {
   readonly outputForm: PortForm;
   /** In the order in which they were made: each after those that it reads. */
   readonly applications: readonly Application[];
+  /** Layers that it is traced to: those of sub-models count each time that these are applied. */
+  readonly expanded: number;
+  /** Models one within the other, this one too. */
+  readonly depth: number;
   readonly layers: readonly NamedLayer[];
   /** With the names of their layers: dense/kernel. */
   readonly specs: readonly ParameterSpec[];
@@ -78,6 +89,12 @@ export class Architecture {
       inputs.list.map(({ tensor }) => tensor),
       outputs.list.map(({ tensor }) => tensor),
     );
+    const parts = this.applications.map(({ layer }) =>
+      isModelLayer(layer) ? layer.model.architecture : undefined,
+    );
+    this.expanded = parts.reduce((sum, part) => sum + (part?.expanded ?? 1), 0);
+    this.depth = parts.reduce((most, part) => Math.max(most, 1 + (part?.depth ?? 0)), 1);
+    checkExtent(this);
     const inner = new Set<object>();
     const names = uniqueNames([...new Set(this.applications.map(({ layer }) => layer))], what);
     const specs: ParameterSpec[] = [];
@@ -223,6 +240,22 @@ function reached(
     );
   }
   return found.sort((a, b) => a.id - b.id);
+}
+
+/** Before anything is done for each application. */
+function checkExtent({ what, expanded, depth }: Architecture): void {
+  const known = (count: number) => count.toLocaleString('en-US');
+  if (expanded > MAX_APPLICATIONS) {
+    throw new UsageError(
+      `${what}: it has ${known(expanded)} layers, those of a sub-model counted each time that it is applied; at most ` +
+        `${known(MAX_APPLICATIONS)} are possible`,
+    );
+  }
+  if (depth > MAX_DEPTH) {
+    throw new UsageError(
+      `${what}: ${depth} models one within the other, at most ${MAX_DEPTH} are possible; apply their layers directly`,
+    );
+  }
 }
 
 /** A shared layer needs the same parameters wherever it is applied. */

@@ -69,7 +69,8 @@ export function input(shape: readonly number[], options: { name?: string } = {})
  * in however many graphs: after `const code = dense(2)(x)`, a model that ends in `code` is the encoder of one that goes on
  * from it, trained or not. A model may be a layer, by `apply`, and shares its weights with the model that it is part of.
  * @throws UsageError on an input that no output depends on, an output that depends on another input, two layers of one
- *   name, or a layer whose weights in a model made before have other shapes.
+ *   name, a layer whose weights in a model made before have other shapes, or more than 2^18 layers, those of a sub-model
+ *   counted each time that it is applied.
  */
 export function model<const Outputs extends Tensors>(
   options: ModelOptions<Outputs>,
@@ -192,10 +193,10 @@ function separate(layers: readonly AnyLayer[]): readonly AnyLayer[] {
 
 /** The same layer once more; its methods are called on the first one, which may have state of its own. */
 function copyOf(layer: AnyLayer): AnyLayer {
-  const { type, name, inputs, indices, passesMask, streams, stateful, directed } = layer;
+  const { type, name, inputs, indices, passesMask, streams, stateful, directed, resultShapes } = layer;
   // all of its fields: it does not compile where one is missing
   const copy: { readonly [K in keyof Required<AnyLayer>]: AnyLayer[K] } = {
-    ...{ type, name, inputs, indices, passesMask, streams, stateful, directed },
+    ...{ type, name, inputs, indices, passesMask, streams, stateful, directed, resultShapes },
     get config() {
       return layer.config;
     },

@@ -271,6 +271,24 @@ describe('a hostile file', () => {
     expect(model.layers.at(-1)!.name).toBe('flatten_200000');
   });
 
+  it('of sub-models that are applied twice within each other is refused before they are traced', () => {
+    const settings = '"seed":0,"reproducible":false';
+    const graph = (layer: string, applications: string, last: number) =>
+      `{"type":"model","name":"part","inputForm":"single","outputForm":"single",${settings},` +
+      `"inputs":[{"name":"x","shape":[4]}],"layers":[${layer}],"applications":[${applications}],` +
+      `"outputs":[{"name":"y","tensor":${last}}]}`;
+    const twice = '{"layer":"part","reads":[0]},{"layer":"part","reads":[1]}';
+    let json = graph('{"type":"rescaling","name":"same","scale":1}', '{"layer":"same","reads":[0]}', 1);
+    for (let depth = 0; depth < 40; depth++) json = graph(json, twice, 2);
+    expect(hostile(json).message).toContain('it has 524,288 layers, those of a sub-model counted each time');
+  });
+
+  it('of 1,000 models within each other is refused', () => {
+    const [open, close] = ['{"type":"sequential","inputShape":[4],"layers":[', ']}'];
+    const json = `${open.repeat(1000)}{"type":"flatten"}${close.repeat(1000)}`;
+    expect(hostile(json).message).toContain('101 models one within the other, at most 100 are possible');
+  });
+
   it('keeps its messages short', () => {
     const long = 'x'.repeat(1e6);
     for (const model of [
