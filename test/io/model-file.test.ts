@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   activation,
   dense,
@@ -262,6 +262,19 @@ describe('a hostile file', () => {
     );
     expect(error.message).toContain("weight 'dense/kernel' is missing");
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 22);
+  });
+
+  it('allocates nothing for constants of a model that does not run yet', () => {
+    const from = vi.spyOn(Float32Array, 'from');
+    const before = process.memoryUsage().arrayBuffers;
+    const large = '{"type":"sequential","inputShape":[14000,14000],"layers":';
+    const encoding = `{"version":1,"model":${large}[{"type":"sinePositionEncoding"}]}}`;
+    expect(decodeModel(encodeSafetensors([], { downhill: encoding })).parameterCount).toBe(0);
+    const rotary = '{"type":"multiHeadAttention","numHeads":1,"keyDim":14000,"rotary":true}';
+    expect(hostile(`${large}[${rotary}]}`).message).toContain("weight 'multiHeadAttention/");
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 22);
+    expect(from).not.toHaveBeenCalled();
+    from.mockRestore();
   });
 
   it('of 200,000 layers is read in a time that grows with its length only', () => {
