@@ -13,8 +13,9 @@ import {
   reshape,
   sequential,
 } from '../../src/index.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
+import { encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
 import { decodeModel } from '../../src/train/model-file.ts';
+import { decodeSafetensors } from './decode.ts';
 
 /** A layer of each type, and each option that is written. */
 function everything(): Model {
