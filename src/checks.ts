@@ -105,7 +105,8 @@ export function callback(value: unknown, what: string): void {
 /** Throws when `options` is not an object, or has a key that is not one of `known`. */
 export function knownKeys(options: unknown, known: readonly string[], what: string): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new UsageError(`${what} takes options as an object { ${known.join(', ')} }, got ${show(options)}`);
+    const takes = known.length > 0 ? `options as an object { ${known.join(', ')} }` : 'no options';
+    throw new UsageError(`${what} takes ${takes}, got ${show(options)}`);
   }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
@@ -134,6 +135,7 @@ export function named<T>(
 }
 
 function suggestion(name: string, known: readonly string[]): string {
+  if (known.length === 0) return ': it has none';
   const near = nearest(name, known);
   return near ? `; did you mean '${near}'?` : `; known: ${known.join(', ')}`;
 }

@@ -73,12 +73,18 @@ export function initializerConfig(value: unknown, place: string): InitializerCon
   return complete as unknown as InitializerConfig;
 }
 
+/** What one of the functions below makes of its options, which may be anything. */
+function made(name: InitializerName, options: object): InitializerConfig {
+  knownKeys(options, Object.keys(defaults[name]), name);
+  return initializerConfig({ ...options, name }, 'initializer');
+}
+
 /**
  * Every value the same.
  * @throws UsageError on a number that is not finite.
  */
 export function constant(value: number): InitializerConfig {
-  return initializerConfig({ name: 'constant', value }, 'initializer');
+  return { name: 'constant', value: number(value, 'constant: value') };
 }
 
 /**
@@ -86,7 +92,7 @@ export function constant(value: number): InitializerConfig {
  * @throws UsageError when min is above max.
  */
 export function randomUniform(options: { min?: number; max?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'randomUniform' }, 'initializer');
+  return made('randomUniform', options);
 }
 
 /**
@@ -94,7 +100,7 @@ export function randomUniform(options: { min?: number; max?: number } = {}): Ini
  * @throws UsageError on a stddev below 0.
  */
 export function randomNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'randomNormal' }, 'initializer');
+  return made('randomNormal', options);
 }
 
 /**
@@ -102,7 +108,7 @@ export function randomNormal(options: { mean?: number; stddev?: number } = {}): 
  * @throws UsageError on a stddev below 0.
  */
 export function truncatedNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'truncatedNormal' }, 'initializer');
+  return made('truncatedNormal', options);
 }
 
 /**
@@ -110,7 +116,7 @@ export function truncatedNormal(options: { mean?: number; stddev?: number } = {}
  * @throws UsageError on a gain below 0.
  */
 export function orthogonal(options: { gain?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'orthogonal' }, 'initializer');
+  return made('orthogonal', options);
 }
 
 /** What an initializer needs to know of a parameter. */

@@ -28,7 +28,10 @@ export type MetricLike = KnownMetric['name'] | Metric | RowFunction;
  * Share of rows whose class is the predicted one (the first largest output), with crossEntropy; with
  * binaryCrossEntropy the same as `binaryAccuracy()`.
  */
-export function accuracy(): Metric {
+export function accuracy(...options: readonly []): Metric {
+  // JavaScript passes more than a function takes
+  const [given = {}]: readonly unknown[] = options;
+  knownKeys(given, [], 'accuracy');
   return { name: 'accuracy' };
 }
 
@@ -44,10 +47,7 @@ export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
 }
 
 const makers: { readonly [K in KnownMetric['name']]: (options: object) => Metric } = {
-  accuracy: (options) => {
-    knownKeys(options, [], 'accuracy');
-    return accuracy();
-  },
+  accuracy,
   binaryAccuracy,
 };
 
