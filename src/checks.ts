@@ -140,7 +140,10 @@ function suggestion(name: string, known: readonly string[]): string {
   return near ? `; did you mean '${near}'?` : `; known: ${known.join(', ')}`;
 }
 
-/** The known name that was probably meant: its initials ('mse'), a slip of the pen, or a part of it ('glorot'). */
+/**
+ * The known name that was probably meant: its initials ('mse'), a slip of the pen, a word of it ('normal'), several slips, or
+ * a part of it ('glor').
+ */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase().replace(/[-_ ]/g, '');
   if (wanted.length === 0 || wanted.length > 64) return undefined;
@@ -152,6 +155,11 @@ export function nearest(name: string, known: readonly string[]): string | undefi
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < best.distance) Object.assign(best, { candidate, distance });
   }
+  if (best.distance <= 1) return best.candidate;
+  const word = known.find((candidate) =>
+    candidate.split(/(?=[A-Z])/).some((w) => w.toLowerCase() === wanted),
+  );
+  if (word) return word;
   const slips = wanted.length < 4 ? 1 : Math.max(2, Math.floor(wanted.length / 3));
   if (best.distance <= slips) return best.candidate;
   if (wanted.length < 3) return undefined;
@@ -161,16 +169,23 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   });
 }
 
-/** Levenshtein distance, one row of the table at a time. */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours from a to b (the optimal string alignment distance), one row of
+ * the table at a time.
+ */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + cost));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      next.push(
+        Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + cost, swapped ? before[j - 2]! + 1 : Infinity),
+      );
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length]!;
 }
