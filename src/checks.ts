@@ -102,15 +102,18 @@ export function callback(value: unknown, what: string): void {
   }
 }
 
-/** Throws when `options` is not an object, or has a key that is not one of `known`. */
+/** Throws when `options` is not an object, has a key that is not one of `known`, or null where undefined is the default. */
 export function knownKeys(options: unknown, known: readonly string[], what: string): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     const takes = known.length > 0 ? `options as an object { ${known.join(', ')} }` : 'no options';
     throw new UsageError(`${what} takes ${takes}, got ${show(options)}`);
   }
-  for (const key of Object.keys(options)) {
+  for (const [key, value] of Object.entries(options)) {
     if (!known.includes(key)) {
       throw new UsageError(`${what} has no option ${show(key)}${suggestion(key, known)}`);
+    }
+    if (value === null) {
+      throw new UsageError(`${what}: ${key} is null; leave it out, or give undefined, for its default`);
     }
   }
 }

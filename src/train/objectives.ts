@@ -50,6 +50,8 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
         ? [metrics]
         : byName(metrics, names, 'Trainer.create: metrics', "{ a: ['accuracy'] }");
   const objectives = outputs.map((output, i): Objective => {
+    const { [i]: weight = 1 } = weights;
+    const { [i]: list = [] } = lists;
     const layer = architecture.producer(output.tensor);
     const loss = losses[i]!;
     checkOutput(output, layer, loss);
@@ -57,8 +59,8 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
       output,
       layer,
       loss,
-      weight: number(weights[i] ?? 1, `Trainer.create: the weight of loss '${output.name}'`, { min: 0 }),
-      metrics: metricList(lists[i] ?? [], loss),
+      weight: number(weight, `Trainer.create: the weight of loss '${output.name}'`, { min: 0 }),
+      metrics: metricList(list, loss),
       key: single ? 'y' : `y.${output.name}`,
     };
   });

@@ -88,6 +88,8 @@ export interface History {
 /** The event loop gets a turn after this long: a page at 60 frames a second has 16.7 ms for each. */
 const BUDGET_MS = 12;
 
+const TRAINER_OPTIONS = ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'];
+
 const FIT_OPTIONS = [
   'epochs',
   'batchSize',
@@ -131,8 +133,10 @@ export class Trainer {
         `Trainer.create takes a model made by sequential(), model() or loadModel(), got ${show(model)}`,
       );
     }
-    knownKeys(options, ['loss', 'lossWeights', 'optimizer', 'metrics', 'threads'], 'Trainer.create');
-    if ((options.loss ?? undefined) === undefined) {
+    const given: { loss?: unknown } = Object(options);
+    // it has no default
+    if (given.loss !== null) knownKeys(options, TRAINER_OPTIONS, 'Trainer.create');
+    if (given.loss === undefined || given.loss === null) {
       throw new UsageError("Trainer.create: give a loss, for example 'crossEntropy'");
     }
     const objectives = objectivesOf(model, options);
@@ -176,7 +180,7 @@ export class Trainer {
     callback(options.onEpoch, 'fit: onEpoch');
     checkSignal(options.signal, 'fit');
     if (options.progress !== undefined) flag(options.progress, 'fit: progress');
-    const held = options.validationData ?? undefined;
+    const held = options.validationData;
     const validation =
       held === undefined ? undefined : checkedDataset(model, objectives, held, 'fit: validationData');
 

@@ -51,6 +51,65 @@ describe('options', () => {
       "Trainer.create: give a loss, for example 'crossEntropy'",
     ],
     [
+      'metrics of null',
+      () => trainer({ metrics: null }),
+      'Trainer.create: metrics is null; leave it out, or give undefined, for its default',
+    ],
+    [
+      'weights of null',
+      () => trainer({ lossWeights: null }),
+      'Trainer.create: lossWeights is null; leave it out',
+    ],
+    [
+      'an optimizer of null',
+      () => trainer({ optimizer: null }),
+      'Trainer.create: optimizer is null; leave it out',
+    ],
+    ['threads of null', () => trainer({ threads: null }), 'Trainer.create: threads is null; leave it out'],
+    ['a rate of null', () => loose.adam!({ learningRate: null }), 'adam: learningRate is null; leave it out'],
+    ['a bound of null', () => loose.sgd!({ clipValue: null }), 'sgd: clipValue is null; leave it out'],
+    [
+      'a rate of null in a config',
+      () => trainer({ optimizer: { name: 'adam', learningRate: null } }),
+      'adam: learningRate is null; leave it out',
+    ],
+    [
+      'metrics of null of an output',
+      () => trainer({ metrics: { dense_1: null } }),
+      "metrics must be an array such as ['accuracy'], got null",
+    ],
+    [
+      'a weight of null of an output',
+      () => trainer({ lossWeights: { dense_1: null } }),
+      "Trainer.create: the weight of loss 'dense_1' must be a number >= 0, got null",
+    ],
+    ['epochs of null', () => train({ x, y }, { epochs: null }), 'fit: epochs is null; leave it out'],
+    [
+      'validation data of null',
+      () => train({ x, y }, { validationData: null }),
+      'fit: validationData is null; leave it out',
+    ],
+    [
+      'an activation of null',
+      () => loose.dense!(3, { activation: null }),
+      'dense: activation is null; leave it out',
+    ],
+    [
+      'an option of an initializer of null',
+      () => loose.randomNormal!({ stddev: null }),
+      'randomNormal: stddev is null; leave it out',
+    ],
+    [
+      'an option of an activation of null',
+      () => loose.dense!(3, { activation: { name: 'elu', alpha: null } }),
+      "dense: activation 'elu': alpha is null; leave it out",
+    ],
+    [
+      'a seed of null',
+      () => loose.sequential!({ inputShape: [3], seed: null }, [dense(2)]),
+      'sequential: seed is null',
+    ],
+    [
       'new Trainer',
       () =>
         new (Trainer as unknown as new (...values: unknown[]) => unknown)(model(), { loss: 'crossEntropy' }),
