@@ -91,7 +91,9 @@ export function constant(value: number): InitializerConfig {
  * Uniform in [min, max). Defaults -0.05, 0.05.
  * @throws UsageError when min is above max.
  */
-export function randomUniform(options: { min?: number; max?: number } = {}): InitializerConfig {
+export function randomUniform(
+  options: { min?: number | undefined; max?: number | undefined } = {},
+): InitializerConfig {
   return made('randomUniform', options);
 }
 
@@ -99,7 +101,9 @@ export function randomUniform(options: { min?: number; max?: number } = {}): Ini
  * Normal. Defaults: mean 0, stddev 0.05.
  * @throws UsageError on a stddev below 0.
  */
-export function randomNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
+export function randomNormal(
+  options: { mean?: number | undefined; stddev?: number | undefined } = {},
+): InitializerConfig {
   return made('randomNormal', options);
 }
 
@@ -107,7 +111,9 @@ export function randomNormal(options: { mean?: number; stddev?: number } = {}): 
  * Normal with this mean and stddev, cut at two of them. Defaults: mean 0, stddev 0.05.
  * @throws UsageError on a stddev below 0.
  */
-export function truncatedNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
+export function truncatedNormal(
+  options: { mean?: number | undefined; stddev?: number | undefined } = {},
+): InitializerConfig {
   return made('truncatedNormal', options);
 }
 
@@ -115,7 +121,7 @@ export function truncatedNormal(options: { mean?: number; stddev?: number } = {}
  * Orthonormal rows (or columns, where those are fewer) times gain (Saxe et al. 2014). Default gain 1.
  * @throws UsageError on a gain below 0.
  */
-export function orthogonal(options: { gain?: number } = {}): InitializerConfig {
+export function orthogonal(options: { gain?: number | undefined } = {}): InitializerConfig {
   return made('orthogonal', options);
 }
 

@@ -39,7 +39,7 @@ export function accuracy(...options: readonly []): Metric {
  * Share of outputs on the right side of the threshold, targets being 1 above 0.5. The threshold is one of the model's
  * output; by default 0.5, and 0 where that is a logit of binaryCrossEntropy.
  */
-export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
+export function binaryAccuracy(options: { threshold?: number | undefined } = {}): Metric {
   knownKeys(options, ['threshold'], 'binaryAccuracy');
   const { threshold } = options;
   if (threshold !== undefined) number(threshold, 'binaryAccuracy: threshold');

@@ -14,7 +14,7 @@ import { modelFromConfig } from './model-config.ts';
 
 export interface LoadOptions {
   /** Classes of custom layers and functions of named lambda layers that the file names: `{ MyLayer }`. Default: none. */
-  layers?: CustomLayers;
+  layers?: CustomLayers | undefined;
 }
 
 /**

@@ -11,23 +11,23 @@ import { checkApart, claimLayers, shareLayers } from './shared.ts';
 
 interface CommonOptions {
   /** As a layer of another model. Default: the type, numbered. */
-  name?: string;
+  name?: string | undefined;
   /**
    * Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0, so two models of the same layers
    * begin alike: members of an ensemble need seeds of their own.
    */
-  seed?: number;
+  seed?: number | undefined;
   /**
    * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
    * Default false: the same bits on the same machine.
    */
-  reproducible?: boolean;
+  reproducible?: boolean | undefined;
   /**
    * As a layer of another model: training keeps its inputs alone and computes the rest again for the gradient (gradient
    * checkpointing): less memory for one more forward pass of this part, and the same bits. The model itself, and models in
    * this one, are one part. Default false.
    */
-  checkpoint?: boolean;
+  checkpoint?: boolean | undefined;
 }
 
 /** Keys of the common options. */
@@ -59,7 +59,7 @@ export type PredictionOf<Outputs extends Tensors> = Outputs extends SymbolicTens
  * An input of a model: rows of `shape`, the batch left out. Layers are applied to it: `dense(64)(input([784]))`.
  * @throws UsageError on dimensions or a name out of range.
  */
-export function input(shape: readonly number[], options: { name?: string } = {}): SymbolicTensor {
+export function input(shape: readonly number[], options: { name?: string | undefined } = {}): SymbolicTensor {
   knownKeys(options, ['name'], 'input');
   return inputNode(dimensions(shape, 'input: shape'), layerName(options, 'input'));
 }

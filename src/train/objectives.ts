@@ -23,8 +23,8 @@ export interface Objective {
 
 export interface ObjectiveOptions {
   loss: LossLike | readonly LossLike[] | Readonly<Record<string, LossLike>>;
-  lossWeights?: readonly number[] | Readonly<Record<string, number>>;
-  metrics?: readonly MetricLike[] | Readonly<Record<string, readonly MetricLike[]>>;
+  lossWeights?: readonly number[] | Readonly<Record<string, number>> | undefined;
+  metrics?: readonly MetricLike[] | Readonly<Record<string, readonly MetricLike[]>> | undefined;
 }
 
 /** A model with one output takes a loss and metrics; with several a loss for each, and weights and metrics by name. */
