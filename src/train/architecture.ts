@@ -129,10 +129,11 @@ export class Architecture {
     }
     this.specs = specs;
     this.layers = [...this.#members.values()];
+    const limits = limitsOf(this.applications);
     this.inputs = named(inputs, (_, i) => (i === 0 ? 'input' : `input_${i}`), `${what}: inputs`).map(
       (port) => ({
         ...port,
-        indices: this.#indicesOf(port),
+        indices: this.#indicesOf(port, limits.get(port.tensor) ?? []),
       }),
     );
     this.outputs = named(outputs, (tensor) => this.producer(tensor), `${what}: outputs`).map((port) => ({
@@ -142,10 +143,7 @@ export class Architecture {
   }
 
   /** Embeddings that read an input take integers below the smallest of their sizes; nothing else may read it then. */
-  #indicesOf({ name, tensor }: Omit<Port, 'indices'>): number | undefined {
-    const limits = this.applications.flatMap(({ layer, inputs }) =>
-      inputs.flatMap((input, i) => (input === tensor ? [indicesOf(layer, i)] : [])),
-    );
+  #indicesOf({ name }: Omit<Port, 'indices'>, limits: readonly (number | undefined)[]): number | undefined {
     const known = limits.filter((limit) => limit !== undefined);
     if (known.length > 0 && known.length < limits.length) {
       throw new UsageError(
@@ -153,7 +151,7 @@ export class Architecture {
           'give that one an input of its own',
       );
     }
-    return known.length > 0 ? Math.min(...known) : undefined;
+    return known.length > 0 ? known.reduce((least, limit) => Math.min(least, limit)) : undefined;
   }
 
   /** Whether layers carry states from batch to batch. */
@@ -203,6 +201,22 @@ export class Architecture {
     }
     return this.outputs.map(({ tensor }) => of(tensor));
   }
+}
+
+/** Of each tensor that inputs are: for each layer that reads it, below what the integers must be, if it takes such. */
+function limitsOf(
+  applications: readonly Application[],
+): ReadonlyMap<SymbolicTensor, readonly (number | undefined)[]> {
+  const limits = new Map<SymbolicTensor, (number | undefined)[]>();
+  for (const { layer, inputs } of applications) {
+    for (const [i, input] of inputs.entries()) {
+      if (input.source.layer) continue;
+      const list = limits.get(input);
+      if (list) list.push(indicesOf(layer, i));
+      else limits.set(input, [indicesOf(layer, i)]);
+    }
+  }
+  return limits;
 }
 
 /** The applications that the outputs need, in order; throws where an input is not given, or not needed. */

@@ -285,6 +285,23 @@ describe('a hostile file', () => {
     expect(model.layers.at(-1)!.name).toBe('flatten_200000');
   });
 
+  it('of 50,000 inputs, or as many frozen layers, is read in a time that grows with its length only', () => {
+    const many = Array.from({ length: 50_000 }, (_, i) => i);
+    const read = (model: string) =>
+      decodeModel(encodeSafetensors([], { downhill: `{"version":1,"model":{${model}}}` }));
+    const joined = read(
+      '"type":"model","inputForm":"list","outputForm":"single","seed":0,"reproducible":false,' +
+        `"inputs":[${many.map((i) => `{"name":"x${i}","shape":[1]}`)}],` +
+        `"layers":[{"type":"concatenate","name":"all"}],"applications":[{"layer":"all","reads":[${many}]}],` +
+        '"outputs":[{"name":"y","tensor":50000}]',
+    );
+    expect(joined.outputShape).toEqual([-1, 50_000]);
+    const layers = many.map((i) => `{"type":"flatten","name":"layer${i}"}`);
+    const frozen = many.map(() => '"layer49999"');
+    const cold = read(`"type":"sequential","inputShape":[2],"layers":[${layers}],"frozen":[${frozen}]`);
+    expect(cold.frozen).toEqual(['layer49999']);
+  });
+
   it('of sub-models that are applied twice within each other is refused before they are traced', () => {
     const settings = '"seed":0,"reproducible":false';
     const graph = (layer: string, applications: string, last: number) =>
