@@ -1,9 +1,9 @@
 // npm run bench: measures every chosen subject in every chosen case and prints tables. See README.md.
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { floorTable } from './floors.ts';
 import { availability, elsewhere, isRevectorized } from './install.ts';
+import { writable, writeJson } from './json.ts';
 import { probeLimit } from './limit.ts';
 import { failed, median } from './measure.ts';
 import { type Options, readOptions, run } from './options.ts';
@@ -127,13 +127,12 @@ async function main(): Promise<number> {
   if (options === 'shown') return 0;
   const code = elsewhere(options, process.argv.slice(1));
   if (code !== undefined) return code;
+  const name = `node-${process.versions.node}${isRevectorized() ? '-256' : ''}.json`;
+  const file = writable(options.json ?? join(root, 'bench', 'results', name));
   const report = await runAll(options);
   const floors = floorTable(report, options.full);
   if (floors) console.log(floors);
-  const name = `node-${process.versions.node}${report.machine.revectorized ? '-256' : ''}.json`;
-  const file = resolve(options.json ?? join(root, 'bench', 'results', name));
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  writeJson(file, report);
   console.log(`\nwritten to ${relative('.', file)}`);
   return 0;
 }

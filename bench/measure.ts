@@ -42,6 +42,7 @@ export const failed = {
   bestLimitGflops: null,
   bytes: null,
   counts: false,
+  comparable: true,
 };
 
 /** A step case: trains `checkSteps` steps, compares the loss, then trains on against the clock. */
@@ -53,8 +54,7 @@ export async function* measureStep(subject: SubjectModule, spec: StepCase, timeM
   const finalLoss = await run.loss();
   const wrong = different ? null : compareLoss(spec, finalLoss);
   if (wrong) return { ...failed, finalLoss, remark: wrong };
-  const other = different ? 'another algorithm: its loss is not comparable' : undefined;
-  return { ...(yield* timed(run, spec.stepsPerCall, timeMs, other)), finalLoss };
+  return { ...(yield* timed(run, spec.stepsPerCall, timeMs)), finalLoss, comparable: !different };
 }
 
 /** Trains `steps` steps, 2 or more, unless the second shows that they would take too long: then it says so. */
@@ -102,11 +102,11 @@ async function* kernel(run: Run, wrong: string | null, timeMs: number): Turns {
   return yield* timed(run, await repetitions(run), timeMs);
 }
 
-async function* timed(run: Run, times: number, timeMs: number, note = run.note): Turns {
+async function* timed(run: Run, times: number, timeMs: number): Turns {
   const { core, ...figures } = yield* sample(run, times, timeMs);
   const busy = core < WHOLE_CORE ? 'less than 90 % of a core, other programs ran' : undefined;
-  const remark = [note, busy].filter((text) => text !== undefined).join('; ') || null;
-  return { ...figures, finalLoss: null, bytes: null, remark, counts: true };
+  const remark = [run.note, busy].filter((text) => text !== undefined).join('; ') || null;
+  return { ...failed, ...figures, finalLoss: null, remark, counts: true };
 }
 
 /** How often a kernel has to run for SAMPLE_MS, by the best of three tries: V8 may compile it in one of them. */

@@ -1,10 +1,9 @@
 // npm run profile -- CASE: where the time of a training step goes, by layer and by operation. See README.md.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { profileStep, profileTable } from './breakdown.ts';
 import { cases } from './cases.ts';
 import { elsewhere } from './install.ts';
+import { writable, writeJson } from './json.ts';
 import { OptionsError, run, select } from './options.ts';
 import type { StepCase } from './protocol.ts';
 
@@ -25,13 +24,10 @@ async function main(): Promise<number> {
   if (!(timeMs > 0)) throw new OptionsError(`--time takes milliseconds, got '${values.time}'`);
   const code = elsewhere(values, process.argv.slice(1));
   if (code !== undefined) return code;
+  const file = values.json === undefined ? undefined : writable(values.json);
   const profile = await profileStep(spec, timeMs);
   console.log(profileTable(spec, profile));
-  if (values.json !== undefined) {
-    const file = resolve(values.json);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, `${JSON.stringify(profile, null, 2)}\n`);
-  }
+  if (file !== undefined) writeJson(file, profile);
   return 0;
 }
 

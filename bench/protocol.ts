@@ -155,7 +155,10 @@ export interface SubjectModule {
   openGemm?(spec: GemmCase, a: Float32Array, b: Float32Array): Awaitable<KernelRun>;
   /** `x` for y = f(x); an optimizer takes it as parameters and as gradients, with zero state, rate 1e-3. */
   openPass?(spec: PassCase, x: Float32Array): Awaitable<KernelRun>;
-  /** True when the loss cannot agree (another loss, another update): its time is shown as a different algorithm. */
+  /**
+   * True when the loss cannot agree (another loss, another update): its time counts without a check, and is `comparable:
+   * false`.
+   */
   differentAlgorithm?: boolean;
 }
 
@@ -188,7 +191,10 @@ export interface Measured {
   bytes: number | null;
   /** Why the time does not count, or what to know about it. */
   remark: string | null;
+  /** The time is one of the case: its result was checked, unless it is of another algorithm. */
   counts: boolean;
+  /** False: it trains by another algorithm (brain.js), so `finalLoss` was not checked and says nothing beside the others. */
+  comparable: boolean;
 }
 
 /** One row of the JSON file. */

@@ -65,9 +65,10 @@ export function groupTable({ title, cases }: Group, results: readonly Result[]):
     const base = own.find(({ subject, counts }) => subject === 'downhill' && counts);
     own.forEach((result, i) => {
       const name = cases.length === 1 ? [] : [i === 0 ? spec.name : ''];
-      const mark = result.remark === null ? '' : result.counts ? ' *' : ' !';
+      const remark = remarkOf(result);
+      const mark = remark === '' ? '' : result.counts ? ' *' : ' !';
       if (mark) {
-        const text = ` ${mark} ${result.remark}`;
+        const text = ` ${mark} ${remark}`;
         remarks.set(text, (remarks.get(text) ?? new Set()).add(result.subject));
       }
       rows.push([...name, result.subject + mark, ...numbers(spec, result, base, results)]);
@@ -77,6 +78,12 @@ export function groupTable({ title, cases }: Group, results: readonly Result[]):
   const text = table(title, [...first, ...heads[kind]], rows, first.length);
   const notes = [...remarks].map(([remark, names]) => `${remark}: ${[...names].join(', ')}`);
   return [text, ...notes].join('\n');
+}
+
+/** What to know about a row. */
+function remarkOf({ comparable, remark }: Result): string {
+  const other = comparable ? [] : ['another algorithm: its loss is not comparable'];
+  return [...other, ...(remark === null ? [] : [remark])].join('; ');
 }
 
 const time = ['median', 'min', 'samples'];

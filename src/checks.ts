@@ -116,14 +116,15 @@ export function knownKeys(
   nullable: readonly string[] = NULLABLE,
 ): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new UsageError(`${what} takes options as an object { ${known.join(', ')} }, got ${show(options)}`);
+    const takes = known.length > 0 ? `options as an object { ${known.join(', ')} }` : 'no options';
+    throw new UsageError(`${what} takes ${takes}, got ${show(options)}`);
   }
   for (const [key, value] of Object.entries(options)) {
     if (!known.includes(key)) {
       throw new UsageError(`${what} has no option ${show(key)}${suggestion(key, known)}`);
     }
     if (value === null && !nullable.includes(key)) {
-      throw new UsageError(`${what}: ${key} cannot be null; leave it out where its default is meant`);
+      throw new UsageError(`${what}: ${key} is null; leave it out, or give undefined, for its default`);
     }
   }
 }
@@ -148,11 +149,15 @@ export function named<T>(
 }
 
 function suggestion(name: string, known: readonly string[]): string {
+  if (known.length === 0) return ': it has none';
   const near = nearest(name, known);
   return near ? `; did you mean '${near}'?` : `; known: ${known.join(', ')}`;
 }
 
-/** The known name that was probably meant: its initials ('mse'), a slip of the pen, or a part of it ('glorot'). */
+/**
+ * The known name that was probably meant: its initials ('mse'), a slip of the pen, a word of it ('normal'), several slips, or
+ * a part of it ('glor').
+ */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase().replace(/[-_ ]/g, '');
   if (wanted.length === 0 || wanted.length > 64) return undefined;
@@ -164,6 +169,11 @@ export function nearest(name: string, known: readonly string[]): string | undefi
     const distance = editDistance(wanted, candidate.toLowerCase());
     if (distance < best.distance) Object.assign(best, { candidate, distance });
   }
+  if (best.distance <= 1) return best.candidate;
+  const word = known.find((candidate) =>
+    candidate.split(/(?=[A-Z])/).some((w) => w.toLowerCase() === wanted),
+  );
+  if (word) return word;
   const slips = wanted.length < 4 ? 1 : Math.max(2, Math.floor(wanted.length / 3));
   if (best.distance <= slips) return best.candidate;
   if (wanted.length < 3) return undefined;
@@ -173,16 +183,23 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   });
 }
 
-/** Levenshtein distance, one row of the table at a time. */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours from a to b (the optimal string alignment distance), one row of
+ * the table at a time.
+ */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + cost));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      next.push(
+        Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + cost, swapped ? before[j - 2]! + 1 : Infinity),
+      );
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length]!;
 }

@@ -241,10 +241,11 @@ export class Program {
     const { arena } = this.engine;
     return this.#schedule.sources.flatMap((tensor) => {
       if (!isOp(tensor, 'constant')) return [];
-      const { values } = tensor.attributes;
-      const address = allocate(values.byteLength);
-      if (values instanceof Int32Array) arena.i32(address, values.length).set(values);
-      else arena.f32(address, values.length).set(values);
+      const { attributes } = tensor;
+      const count = sizeOf(attributes.shape, 1);
+      const address = allocate(count * 4);
+      if (attributes.type === 'i32') arena.i32(address, count).set(attributes.values());
+      else arena.f32(address, count).set(attributes.values());
       return [[tensor as unknown as Tensor, address] as const];
     });
   }

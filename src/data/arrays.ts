@@ -127,7 +127,7 @@ function fromTyped(value: unknown, what: string): ArrayData {
     throw new UsageError(`${what}: data must be a typed array of numbers, got ${show(data)}${hint}`);
   }
   if (!Array.isArray(shape) || !shape.every((d) => Number.isInteger(d) && d >= 0)) {
-    throw new UsageError(`${what}: shape must be an array of integers, got ${show(shape)}`);
+    throw new UsageError(`${what}: shape must be an array of integers of at least 0, got ${show(shape)}`);
   }
   const size = shape.reduce((a: number, b: number) => a * b, 1);
   if (size !== data.length) {

@@ -15,6 +15,7 @@
 // 64 dimensions and the names of prototypes.
 
 import { ModelFormatError } from './errors.ts';
+import { DTYPES, type Dtype, viewOf } from './safetensors-values.ts';
 
 /** A tensor in a model file; `data` holds product(shape) values, row-major; shape [] is one scalar. */
 export interface NamedTensor {
@@ -122,25 +123,13 @@ function isWellFormed(text: string): boolean {
 
 // ---------------------------------------------------------------------------------------- reading
 
-interface Dtype {
-  itemBytes: number;
-  /** Fills `out` from `bytes`, starting at byte `begin`, which may be unaligned. */
-  read(bytes: Uint8Array, begin: number, out: Float32Array): void;
-}
-
-/** F32 is our own; the others are what published models come in. Little-endian hosts, as WASM's memory is. */
-const DTYPES: ReadonlyMap<string, Dtype> = new Map([
-  ['F32', { itemBytes: 4, read: readF32 }],
-  ['F64', { itemBytes: 8, read: readF64 }],
-  ['F16', { itemBytes: 2, read: readF16 }],
-  ['BF16', { itemBytes: 2, read: readBF16 }],
-]);
-
-interface Entry {
+/** A tensor as the header describes it. */
+export interface Entry {
   name: string;
   dtype: Dtype;
   shape: readonly number[];
   elements: number;
+  /** Of its data, counted from the first byte of the data. */
   begin: number;
   end: number;
   /** Bytes of the file where the name and the data_offsets of this tensor stand. */
@@ -148,48 +137,83 @@ interface Entry {
   at: number;
 }
 
+/** A header whose tensors tile the data exactly; they come in the order of their data. */
+export interface SafetensorsHeader {
+  readonly entries: readonly Entry[];
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Byte of the file where the header has its metadata; the header's start if there are none. */
+  readonly metadataAt: number;
+  /** Byte of the file where the data begin. */
+  readonly dataAt: number;
+}
+
 /**
- * Reads a safetensors file held in memory. Tensors come in the order of their data; F64 is rounded
- * to the nearest float32, F16 and BF16 are exact, other dtypes are refused. The result shares no
- * memory with `bytes`, which may be unaligned or lie in shared memory. Time is n log n in the number
- * of tensors. The worst a file can ask for, a 100 MB header of 1.75 million empty tensors, took 14 s
- * and 1.5 GB (Node 20, 2 vCPU, niced); a 200 MB F32 tensor takes 0.12 s and its own 200 MB.
+ * The header of a safetensors file held in memory. Time is n log n in the number of tensors. The worst a file can ask for,
+ * a 100 MB header of 1.75 million empty tensors, took 14 s and 1.5 GB (Node 20, 2 vCPU, niced).
  *
  * @throws ModelFormatError for any violation of the format, naming the byte where it stands
  */
-export function decodeSafetensors(bytes: Uint8Array): {
-  tensors: ReadTensor[];
-  metadata: Map<string, string>;
-  /** Byte of the file where the header has its metadata; the header's start if there are none. */
-  metadataAt: number;
-} {
-  const header = copyHeader(bytes);
-  const { entries, metadata, metadataAt } = parseHeader(header, bytes.length - header.length);
-  checkTiling(entries, header.length, bytes.length - header.length);
-  const tensors = entries.map(({ name, shape, dtype, elements, begin, nameAt: at }) => {
-    const data = new Float32Array(elements);
-    dtype.read(bytes, header.length + begin, data);
-    return { name, shape, data, at };
-  });
-  return { tensors, metadata, metadataAt };
+export function headerOf(bytes: Uint8Array): SafetensorsHeader {
+  // copied, so that an index into the copy is an offset in the file
+  const header = new Uint8Array(dataStart(bytes, bytes.length));
+  header.set(bytes.subarray(0, header.length));
+  return decodeHeader(header, bytes.length);
 }
 
-/** The length field and the header, copied, so that an index into the copy is an offset in the file. */
-function copyHeader(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  if (bytes.length < 8) {
-    const message = `a safetensors file starts with an 8-byte header length, this one has ${bytes.length} bytes`;
-    throw new ModelFormatError(message, bytes.length);
+/**
+ * The tensors of a file held in memory, in the order of their data; F64 is rounded to the nearest float32, F16 and BF16 are
+ * exact. They share no memory with `bytes`, which may be unaligned or lie in shared memory. A 200 MB F32 tensor takes 0.12 s
+ * and its own 200 MB.
+ *
+ * @throws ModelFormatError for a number that is too large for float32
+ */
+export function tensorsOf(bytes: Uint8Array, { entries, dataAt }: SafetensorsHeader): ReadTensor[] {
+  return entries.map((entry) => {
+    const tensor = emptyTensor(entry);
+    const begin = dataAt + entry.begin;
+    entry.dtype.read(bytes.subarray(begin, dataAt + entry.end), tensor.data, begin);
+    return tensor;
+  });
+}
+
+/** Where the data begin, behind the length field and the header, from the first 8 bytes of a file. */
+export function dataStart(first: Uint8Array, fileBytes: number): number {
+  if (fileBytes < 8) {
+    const message = `a safetensors file starts with an 8-byte header length, this one has ${fileBytes} bytes`;
+    throw new ModelFormatError(message, fileBytes);
   }
-  const length = viewOf(bytes).getBigUint64(0, true);
+  const length = viewOf(first).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
     throw new ModelFormatError(`header length ${length}, at most ${MAX_HEADER_BYTES} is allowed`, 0);
   }
-  if (length > bytes.length - 8) {
-    throw new ModelFormatError(`header length ${length}, but only ${bytes.length - 8} bytes follow`, 0);
+  if (length > fileBytes - 8) {
+    throw new ModelFormatError(`header length ${length}, but only ${fileBytes - 8} bytes follow`, 0);
   }
-  const header = new Uint8Array(8 + Number(length));
-  header.set(bytes.subarray(0, header.length));
-  return header;
+  return 8 + Number(length);
+}
+
+/** What the length field and the header say of a file of so many bytes. */
+export function decodeHeader(header: Uint8Array<ArrayBuffer>, fileBytes: number): SafetensorsHeader {
+  const dataAt = header.length;
+  const parsed = parseHeader(header, fileBytes - dataAt);
+  checkTiling(parsed.entries, dataAt, fileBytes - dataAt);
+  return { ...parsed, dataAt };
+}
+
+/** A tensor whose values are to be read. */
+export function emptyTensor({ name, shape, elements, nameAt: at }: Entry): ReadTensor {
+  const data = orTooLarge(() => new Float32Array(elements), `the values of tensor ${quote(name)}`, at);
+  return { name, shape, data, at };
+}
+
+/** What `allocate` gives; the engine's RangeError on a length that it cannot give becomes one of the file. */
+export function orTooLarge<T>(allocate: () => T, what: string, at: number): T {
+  try {
+    return allocate();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ModelFormatError(`there is no memory for ${what}: ${error.message}`, at);
+  }
 }
 
 /** Sorts by place, then demands that each tensor begins where the one before ends, up to the last byte. */
@@ -437,49 +461,6 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
   for (let i = 2; i < length; i++) valid &&= ((bytes[at + i] ?? 0) & 0xc0) === 0x80;
   if (!valid) throw new ModelFormatError('invalid UTF-8 in a string', at);
   return length;
-}
-
-// ----------------------------------------------------------------------------------------- values
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Copied as bytes: a float32 store may quieten a signalling NaN. */
-function readF32(bytes: Uint8Array, begin: number, out: Float32Array): void {
-  new Uint8Array(out.buffer).set(bytes.subarray(begin, begin + out.byteLength));
-}
-
-function readF64(bytes: Uint8Array, begin: number, out: Float32Array): void {
-  const view = viewOf(bytes);
-  for (let i = 0; i < out.length; i++) {
-    const value = view.getFloat64(begin + 8 * i, true);
-    out[i] = value;
-    if (Number.isFinite(value) && !Number.isFinite(out[i])) {
-      throw new ModelFormatError(`F64 value ${value} is too large for float32`, begin + 8 * i);
-    }
-  }
-}
-
-/** 1 sign, 5 exponent, 10 mantissa bits (IEEE 754 binary16); bias 15, float32's is 127. */
-function readF16(bytes: Uint8Array, begin: number, out: Float32Array): void {
-  const view = viewOf(bytes);
-  const bits = new Uint32Array(out.buffer);
-  for (let i = 0; i < out.length; i++) {
-    const half = view.getUint16(begin + 2 * i, true);
-    const sign = (half & 0x8000) << 16;
-    const exponent = (half >> 10) & 0x1f;
-    const mantissa = half & 0x3ff;
-    if (exponent === 0) out[i] = (sign ? -1 : 1) * mantissa * 2 ** -24;
-    else bits[i] = sign | ((exponent === 0x1f ? 0xff : exponent + 112) << 23) | (mantissa << 13);
-  }
-}
-
-/** The upper half of a float32. */
-function readBF16(bytes: Uint8Array, begin: number, out: Float32Array): void {
-  const view = viewOf(bytes);
-  const bits = new Uint32Array(out.buffer);
-  for (let i = 0; i < out.length; i++) bits[i] = view.getUint16(begin + 2 * i, true) << 16;
 }
 
 function elementCount(shape: readonly number[]): number {

@@ -73,44 +73,56 @@ export function initializerConfig(value: unknown, place: string): InitializerCon
   return complete as unknown as InitializerConfig;
 }
 
+/** What one of the functions below makes of its options, which may be anything. */
+function made(name: InitializerName, options: object): InitializerConfig {
+  knownKeys(options, Object.keys(defaults[name]), name);
+  return initializerConfig({ ...options, name }, 'initializer');
+}
+
 /**
  * Every value the same.
  * @throws UsageError on a number that is not finite.
  */
 export function constant(value: number): InitializerConfig {
-  return initializerConfig({ name: 'constant', value }, 'initializer');
+  return { name: 'constant', value: number(value, 'constant: value') };
 }
 
 /**
  * Uniform in [min, max). Defaults -0.05, 0.05.
  * @throws UsageError when min is above max.
  */
-export function randomUniform(options: { min?: number; max?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'randomUniform' }, 'initializer');
+export function randomUniform(
+  options: { min?: number | undefined; max?: number | undefined } = {},
+): InitializerConfig {
+  return made('randomUniform', options);
 }
 
 /**
  * Normal. Defaults: mean 0, stddev 0.05.
  * @throws UsageError on a stddev below 0.
  */
-export function randomNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'randomNormal' }, 'initializer');
+export function randomNormal(
+  options: { mean?: number | undefined; stddev?: number | undefined } = {},
+): InitializerConfig {
+  return made('randomNormal', options);
 }
 
 /**
  * Normal with this mean and stddev, cut at two of them. Defaults: mean 0, stddev 0.05.
  * @throws UsageError on a stddev below 0.
  */
-export function truncatedNormal(options: { mean?: number; stddev?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'truncatedNormal' }, 'initializer');
+export function truncatedNormal(
+  options: { mean?: number | undefined; stddev?: number | undefined } = {},
+): InitializerConfig {
+  return made('truncatedNormal', options);
 }
 
 /**
  * Orthonormal rows (or columns, where those are fewer) times gain (Saxe et al. 2014). Default gain 1.
  * @throws UsageError on a gain below 0.
  */
-export function orthogonal(options: { gain?: number } = {}): InitializerConfig {
-  return initializerConfig({ ...options, name: 'orthogonal' }, 'initializer');
+export function orthogonal(options: { gain?: number | undefined } = {}): InitializerConfig {
+  return made('orthogonal', options);
 }
 
 /** What an initializer needs to know of a parameter. */

@@ -92,6 +92,11 @@ export interface Layer<Inputs extends InputCount = OneOrMore> {
   readonly stateful?: boolean | undefined;
   /** It knows `backwards`, so that `bidirectional` takes it. */
   readonly directed?: true | undefined;
+  /**
+   * Of its results, with the batch, where they are known before it is traced, as those of a model within another. It is then
+   * traced for programs alone; `parameters` must refuse inputs of other shapes.
+   */
+  readonly resultShapes?: readonly Shape[] | undefined;
   /** For inputs of `shapes`, without the batch; `name` is for messages. Here it refuses shapes too. Default: none. */
   parameters?(shapes: Each<Shape>, name: string): readonly ParameterSpec[];
   /** Adds its operations to the graph. Is called several times: for the shapes alone, for training, for predictions. */

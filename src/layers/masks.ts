@@ -35,8 +35,8 @@ export function chainMasks(graph: Graph, inputs: readonly Tensor[]): Tensor | un
 /** The mask of a sequence whose last step comes first. */
 export function reversedMask(graph: Graph, mask: Tensor): Tensor {
   const time = mask.shape[1]!;
-  const values = Int32Array.from({ length: time }, (_, i) => time - 1 - i);
-  const places = graph.add(sourceOps.constant, [], { values, shape: [time] });
+  const values = () => Int32Array.from({ length: time }, (_, i) => time - 1 - i);
+  const places = graph.add(sourceOps.constant, [], { type: 'i32', values, shape: [time] });
   return graph.add(takeOps.take, [mask, places], { axis: 1 });
 }
 

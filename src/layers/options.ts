@@ -4,7 +4,7 @@ import { UsageError } from '../errors.ts';
 /** Options of every layer. */
 export interface LayerOptions {
   /** Name in messages, summaries and files; by default the type, numbered. Letters, digits, `_`, `-`, `.`. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** The name in the options, checked. */

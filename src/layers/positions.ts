@@ -92,15 +92,25 @@ export function sinePositionEncoding(options: LayerOptions = {}): CallableLayer 
     trace([x], { graph, generation }) {
       const channels = x.shape[2]!;
       const positions = generation?.capacity ?? x.shape[1]!;
-      const values = Float32Array.from({ length: positions * channels }, (_, i) => {
-        const channel = i % channels;
-        const angle = Math.floor(i / channels) * angularSpeed(channel >> 1, channels);
+      const table = constantTable(graph, positions, channels, (position, channel) => {
+        const angle = position * angularSpeed(channel >> 1, channels);
         return channel % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
       });
-      const table: Tensor = graph.add(sourceOps.constant, [], { shape: [positions, channels], values });
       return addPositions(graph, x, table, generation);
     },
   });
+}
+
+/** A table [positions, columns] whose numbers are made with the program. */
+function constantTable(
+  graph: Graph,
+  positions: number,
+  columns: number,
+  entry: (position: number, column: number) => number,
+): Tensor {
+  const values = () =>
+    Float32Array.from({ length: positions * columns }, (_, i) => entry(Math.floor(i / columns), i % columns));
+  return graph.add(sourceOps.constant, [], { type: 'f32', shape: [positions, columns], values });
 }
 
 function angularSpeed(pair: number, size: number): number {
@@ -120,12 +130,10 @@ export function applyRotary(
 ): Tensor {
   const positions = generation?.capacity ?? x.shape[1]!;
   const half = size / 2;
-  const values = Float32Array.from({ length: positions * size }, (_, i) => {
-    const n = i % size;
-    const angle = Math.floor(i / size) * angularSpeed(n % half, size);
-    return n < half ? Math.cos(angle) : Math.sin(angle);
+  const table = constantTable(graph, positions, size, (position, column) => {
+    const angle = position * angularSpeed(column % half, size);
+    return column < half ? Math.cos(angle) : Math.sin(angle);
   });
-  const table: Tensor = graph.add(sourceOps.constant, [], { shape: [positions, size], values });
   const rows = generation ? rowsAt(graph, table, generation) : table;
   return graph.add(positionOps.rotary, [x, rows], { heads, inverse: false });
 }

@@ -16,7 +16,8 @@ import { type CallableLayer, callable } from './symbolic.ts';
 export function permute(dims: readonly number[], options: LayerOptions = {}): CallableLayer {
   knownKeys(options, ['name'], 'permute');
   const count = Array.isArray(dims) ? dims.length : 0;
-  if (count === 0 || !Array.from({ length: count }, (_, i) => dims.includes(i + 1)).every(Boolean)) {
+  const each = new Set<unknown>(count > 0 ? dims : []);
+  if (count === 0 || !Array.from(dims, (_, i) => each.has(i + 1)).every(Boolean)) {
     throw new UsageError(
       `permute: dims must name each axis from 1 on once, such as [2, 1], got ${show(dims)}`,
     );
@@ -28,7 +29,7 @@ export function permute(dims: readonly number[], options: LayerOptions = {}): Ca
     trace: ([x], { graph }) => {
       if (x.shape.length !== count + 1) {
         throw new UsageError(
-          `layer '${graph.layer}': permute([${dims.join(', ')}]) takes ${count} axes besides the batch, got ${showShape(x.shape)}`,
+          `layer '${graph.layer}': permute(${show(dims)}) takes ${count} axes besides the batch, got ${showShape(x.shape)}`,
         );
       }
       return transpose(x, [0, ...dims]);

@@ -18,7 +18,7 @@ export function l2(strength = 0.01): Regularizer {
 }
 
 /** Elastic net (Zou & Hastie 2005): both penalties, each at least 0. Defaults 0.01. */
-export function l1l2(options: { l1?: number; l2?: number } = {}): Regularizer {
+export function l1l2(options: { l1?: number | undefined; l2?: number | undefined } = {}): Regularizer {
   knownKeys(options, ['l1', 'l2'], 'l1l2');
   return {
     l1: number(options.l1 ?? 0.01, 'l1l2: l1', { min: 0 }),

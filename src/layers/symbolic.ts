@@ -113,15 +113,37 @@ export function apply(
   name = layer.name ?? layer.type,
 ): readonly SymbolicTensor[] {
   checkInputs(layer, inputs, name);
+  const specs = specsOf(layer, inputs, name);
+  const shapes = layer.resultShapes ?? tracedShapes(layer, inputs, specs, name);
+  if (layer.resultShapes) checkIntegers(layer, inputs, name);
+  const source: Application = { id: ++made, layer, inputs, shapes };
+  return shapes.map((shape, i) => new SymbolicTensor(shape, source, i));
+}
+
+function tracedShapes(
+  layer: AnyLayer,
+  inputs: readonly SymbolicTensor[],
+  specs: readonly ParameterSpec[],
+  name: string,
+): readonly Shape[] {
   const graph = new Graph();
   const xs = inputs.map(({ shape, source }, i): Tensor => {
     const limit = source.layer ? undefined : indicesOf(layer, i);
     return graph.add(sourceOps.input, [], { name: 'x', shape: shape.slice(1), ...elementsBelow(limit) });
   });
-  const results = callForShapes(layer, xs, specsOf(layer, xs, name), graph, name);
-  const shapes = results.map(({ shape }) => shape);
-  const source: Application = { id: ++made, layer, inputs, shapes };
-  return shapes.map((shape, i) => new SymbolicTensor(shape, source, i));
+  return callForShapes(layer, xs, specs, graph, name).map(({ shape }) => shape);
+}
+
+/** What tracing would find: integers are inputs of the whole model. */
+function checkIntegers(layer: AnyLayer, inputs: readonly SymbolicTensor[], name: string): void {
+  for (const [i, { source }] of inputs.entries()) {
+    const limit = indicesOf(layer, i);
+    if (limit === undefined || !source.layer) continue;
+    throw new UsageError(
+      `layer '${name}': its input ${i + 1} is integers below ${limit}, but what the layer before it makes are not: give ` +
+        'it an input of the model',
+    );
+  }
 }
 
 function checkInputs(layer: AnyLayer, inputs: readonly unknown[], name: string): void {

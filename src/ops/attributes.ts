@@ -108,8 +108,11 @@ export interface OpAttributes {
   positionalGrad: Record<never, never>;
   /** Rows go to their positions among `capacity`; the others stay what earlier runs made them. */
   cache: { capacity: number };
-  /** Values that are part of the program. */
-  constant: { values: Float32Array | Int32Array; shape: readonly number[] };
+  /** Values that are part of the program; they are made when it is, since a model is traced for its shapes too. */
+  constant: { shape: readonly number[] } & (
+    | { type: 'f32'; values: () => Float32Array }
+    | { type: 'i32'; values: () => Int32Array }
+  );
   /** Broadcast to a shape, the batch included. */
   expand: { shape: readonly number[] };
   /** x between the numbers low and high, which are inputs. */

@@ -108,8 +108,8 @@ export const mergeOps: Rules<Merge> = {
     },
     // dx = dy at its place among zeros
     gradient: (tracer, { inputs: [x], attributes: { axis, from, size }, layer }, dy) => {
-      const values = Int32Array.from({ length: size }, (_, i) => from + i);
-      const places = tracer.add(sourceOps.constant, [], { values, shape: [size] }, layer);
+      const values = () => Int32Array.from({ length: size }, (_, i) => from + i);
+      const places = tracer.add(sourceOps.constant, [], { type: 'i32', values, shape: [size] }, layer);
       return [[x!, tracer.add(takeOps.takeGrad, [dy, places], { axis, size: x!.shape[axis]! }, layer)]];
     },
     emit: (e, { tensor, output }) => {

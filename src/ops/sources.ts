@@ -29,7 +29,7 @@ export const sourceOps: Rules<'input' | 'parameter' | 'state' | 'constant' | 're
   constant: {
     name: 'constant',
     shape: (_, { shape }) => shape,
-    type: ({ values }) => (values instanceof Int32Array ? 'i32' : 'f32'),
+    type: ({ type }) => type,
     gradient: 'none',
     emit: 'none',
   },

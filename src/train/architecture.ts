@@ -53,6 +53,13 @@ interface Member extends NamedLayer {
 
 /** What a WebAssembly memory of 4 GiB can hold. */
 const MAX_FLOATS = 2 ** 30;
+/**
+ * Layers that a program traces: sub-models that are applied twice within each other would be 2^depth of them, from a file
+ * of a few kilobytes. Tracing this many takes about 2 s.
+ */
+const MAX_APPLICATIONS = 2 ** 18;
+/** Each model keeps the specs of those within it, so this bounds the memory that a file may ask for. */
+const MAX_DEPTH = 100;
 
 /** The graph of layers from inputs to outputs; layers one after the other are the plain case. */
 export class Architecture {
@@ -62,6 +69,10 @@ export class Architecture {
   readonly outputForm: PortForm;
   /** In the order in which they were made: each after those that it reads. */
   readonly applications: readonly Application[];
+  /** Layers that it is traced to: those of sub-models count each time that these are applied. */
+  readonly expanded: number;
+  /** Models one within the other, this one too. */
+  readonly depth: number;
   readonly layers: readonly NamedLayer[];
   /** With the names of their layers: dense/kernel. */
   readonly specs: readonly ParameterSpec[];
@@ -78,6 +89,12 @@ export class Architecture {
       inputs.list.map(({ tensor }) => tensor),
       outputs.list.map(({ tensor }) => tensor),
     );
+    const parts = this.applications.map(({ layer }) =>
+      isModelLayer(layer) ? layer.model.architecture : undefined,
+    );
+    this.expanded = parts.reduce((sum, part) => sum + (part?.expanded ?? 1), 0);
+    this.depth = parts.reduce((most, part) => Math.max(most, 1 + (part?.depth ?? 0)), 1);
+    checkExtent(this);
     const inner = new Set<object>();
     const names = uniqueNames([...new Set(this.applications.map(({ layer }) => layer))], what);
     const specs: ParameterSpec[] = [];
@@ -112,10 +129,11 @@ export class Architecture {
     }
     this.specs = specs;
     this.layers = [...this.#members.values()];
+    const limits = limitsOf(this.applications);
     this.inputs = named(inputs, (_, i) => (i === 0 ? 'input' : `input_${i}`), `${what}: inputs`).map(
       (port) => ({
         ...port,
-        indices: this.#indicesOf(port),
+        indices: this.#indicesOf(port, limits.get(port.tensor) ?? []),
       }),
     );
     this.outputs = named(outputs, (tensor) => this.producer(tensor), `${what}: outputs`).map((port) => ({
@@ -125,10 +143,7 @@ export class Architecture {
   }
 
   /** Embeddings that read an input take integers below the smallest of their sizes; nothing else may read it then. */
-  #indicesOf({ name, tensor }: Omit<Port, 'indices'>): number | undefined {
-    const limits = this.applications.flatMap(({ layer, inputs }) =>
-      inputs.flatMap((input, i) => (input === tensor ? [indicesOf(layer, i)] : [])),
-    );
+  #indicesOf({ name }: Omit<Port, 'indices'>, limits: readonly (number | undefined)[]): number | undefined {
     const known = limits.filter((limit) => limit !== undefined);
     if (known.length > 0 && known.length < limits.length) {
       throw new UsageError(
@@ -136,7 +151,7 @@ export class Architecture {
           'give that one an input of its own',
       );
     }
-    return known.length > 0 ? Math.min(...known) : undefined;
+    return known.length > 0 ? known.reduce((least, limit) => Math.min(least, limit)) : undefined;
   }
 
   /** Whether layers carry states from batch to batch. */
@@ -188,6 +203,22 @@ export class Architecture {
   }
 }
 
+/** Of each tensor that inputs are: for each layer that reads it, below what the integers must be, if it takes such. */
+function limitsOf(
+  applications: readonly Application[],
+): ReadonlyMap<SymbolicTensor, readonly (number | undefined)[]> {
+  const limits = new Map<SymbolicTensor, (number | undefined)[]>();
+  for (const { layer, inputs } of applications) {
+    for (const [i, input] of inputs.entries()) {
+      if (input.source.layer) continue;
+      const list = limits.get(input);
+      if (list) list.push(indicesOf(layer, i));
+      else limits.set(input, [indicesOf(layer, i)]);
+    }
+  }
+  return limits;
+}
+
 /** The applications that the outputs need, in order; throws where an input is not given, or not needed. */
 function reached(
   inputs: readonly SymbolicTensor[],
@@ -223,6 +254,22 @@ function reached(
     );
   }
   return found.sort((a, b) => a.id - b.id);
+}
+
+/** Before anything is done for each application. */
+function checkExtent({ what, expanded, depth }: Architecture): void {
+  const known = (count: number) => count.toLocaleString('en-US');
+  if (expanded > MAX_APPLICATIONS) {
+    throw new UsageError(
+      `${what}: it has ${known(expanded)} layers, those of a sub-model counted each time that it is applied; at most ` +
+        `${known(MAX_APPLICATIONS)} are possible`,
+    );
+  }
+  if (depth > MAX_DEPTH) {
+    throw new UsageError(
+      `${what}: ${depth} models one within the other, at most ${MAX_DEPTH} are possible; apply their layers directly`,
+    );
+  }
 }
 
 /** A shared layer needs the same parameters wherever it is applied. */

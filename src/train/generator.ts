@@ -12,15 +12,15 @@ import { checkOperations, checkSameAtAll } from './stepwise.ts';
 
 export interface GenerateOptions {
   /** Tokens to make at most. Default: as many as the model's context has. */
-  maxTokens?: number;
+  maxTokens?: number | undefined;
   /** Logits are divided by it: below 1 likelier tokens are preferred; 0 takes the likeliest. At least 0. Default 1. */
-  temperature?: number;
+  temperature?: number | undefined;
   /** Only that many of the likeliest tokens are drawn from. Default: all. */
-  topK?: number;
+  topK?: number | undefined;
   /** The same seed draws the same tokens. An integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number;
+  seed?: number | undefined;
   /** A token, or several, that ends the text; it is given too. */
-  stop?: number | readonly number[];
+  stop?: number | readonly number[] | undefined;
 }
 
 /** Tokens of a prompt that are read at once; what is left is read one by one. */

@@ -48,7 +48,7 @@ interface Compiled {
  */
 export async function gradient(
   fn: (...inputs: Tensor[]) => Tensor,
-  options: { reproducible?: boolean } = {},
+  options: { reproducible?: boolean | undefined } = {},
 ): Promise<GradientFunction> {
   if (typeof fn !== 'function') throw new UsageError(`gradient takes a function of tensors, got ${show(fn)}`);
   knownKeys(options, ['reproducible'], 'gradient');

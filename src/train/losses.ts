@@ -17,16 +17,16 @@ export interface LossOptions {
    * 'mean': over the rows of the batch, and within a row over its units (crossEntropy: its positions); 'sum': plain
    * sums. The gradient is that of the same number. Default 'mean'.
    */
-  reduction?: Reduction;
+  reduction?: Reduction | undefined;
 }
 
 export interface BinaryCrossEntropyOptions extends LossOptions {
   /** The loss works on logits (true), or on the output as a probability (false). Default true. */
-  fromLogits?: boolean;
+  fromLogits?: boolean | undefined;
   /** Bounds of the probability, on probabilities only. Default [1e-7, 1 - 1e-7]. */
-  clip?: readonly [number, number];
+  clip?: readonly [number, number] | undefined;
   /** Gradient of a clipped probability: as if it were the bound ('pass'), or 0 ('zero'). Default 'pass'. */
-  clipGradient?: 'pass' | 'zero';
+  clipGradient?: 'pass' | 'zero' | undefined;
 }
 
 /** A loss with its options; made by `meanSquaredError`, `crossEntropy` or `binaryCrossEntropy`. */

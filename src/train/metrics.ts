@@ -29,7 +29,10 @@ export type MetricLike = KnownMetric['name'] | Metric | RowFunction;
  * binaryCrossEntropy the same as `binaryAccuracy()`. Of time steps with a mask the share of those that count, in the whole
  * epoch.
  */
-export function accuracy(): Metric {
+export function accuracy(...options: readonly []): Metric {
+  // JavaScript passes more than a function takes
+  const [given = {}]: readonly unknown[] = options;
+  knownKeys(given, [], 'accuracy');
   return { name: 'accuracy' };
 }
 
@@ -37,7 +40,7 @@ export function accuracy(): Metric {
  * Share of outputs on the right side of the threshold, targets being 1 above 0.5. The threshold is one of the model's
  * output; by default 0.5, and 0 where that is a logit of binaryCrossEntropy.
  */
-export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
+export function binaryAccuracy(options: { threshold?: number | undefined } = {}): Metric {
   knownKeys(options, ['threshold'], 'binaryAccuracy');
   const { threshold } = options;
   if (threshold !== undefined) number(threshold, 'binaryAccuracy: threshold');
@@ -45,10 +48,7 @@ export function binaryAccuracy(options: { threshold?: number } = {}): Metric {
 }
 
 const makers: { readonly [K in KnownMetric['name']]: (options: object) => Metric } = {
-  accuracy: (options) => {
-    knownKeys(options, [], 'accuracy');
-    return accuracy();
-  },
+  accuracy,
   binaryAccuracy,
 };
 

@@ -1,22 +1,28 @@
 import { knownKeys, show } from '../checks.ts';
 import { UsageError } from '../errors.ts';
 import { ModelFormatError } from '../io/errors.ts';
-import { decodeSafetensors } from '../io/safetensors.ts';
+import {
+  headerOf,
+  orTooLarge,
+  type ReadTensor,
+  type SafetensorsHeader,
+  tensorsOf,
+} from '../io/safetensors.ts';
 import { type CustomLayers, checkedCustom } from '../layers/custom.ts';
 import { FORMAT_KEY, FORMAT_VERSION, hasFiles, type Model } from './model.ts';
 import { modelFromConfig } from './model-config.ts';
 
 export interface LoadOptions {
   /** Classes of custom layers and functions of named lambda layers that the file names: `{ MyLayer }`. Default: none. */
-  layers?: CustomLayers;
+  layers?: CustomLayers | undefined;
 }
 
 /**
  * Reads a model that `save` or `toBytes` wrote.
  * @param source A path (Node) or the bytes of the file.
  * @throws ModelFormatError, with the byte offset, on a file that is damaged or not a model; nothing larger than the
- *   file is allocated before it is known to be one. UsageError on a path in a browser, which has no files. The error
- *   of the file system when the file cannot be read.
+ *   file is allocated before it is known to be one, and of a path only its header is read before. UsageError on a path
+ *   in a browser, which has no files. The error of the file system when the file cannot be read.
  */
 export async function loadModel(
   source: string | Uint8Array | ArrayBuffer,
@@ -39,13 +45,25 @@ export async function loadModel(
       `loadModel reads ${reads} fetch the file and give its bytes: loadModel(await response.arrayBuffer())`,
     );
   }
-  const { readFile } = await import('../io/files.ts');
-  return decodeModel(await readFile(source), custom);
+  const { readSafetensorsFile } = await import('../io/files.ts');
+  const [model, tensors] = await readSafetensorsFile(source, (header) => modelOf(header, custom));
+  return withWeights(model, tensors);
 }
 
 /** The same from the bytes of a file, at once. */
 export function decodeModel(bytes: Uint8Array, custom: CustomLayers = {}): Model {
-  const { tensors, metadata, metadataAt } = decodeSafetensors(bytes);
+  const header = headerOf(bytes);
+  const model = modelOf(header, custom);
+  return withWeights(model, tensorsOf(bytes, header));
+}
+
+function withWeights(model: Model, tensors: readonly ReadTensor[]): Model {
+  orTooLarge(() => model.setWeights(tensors), 'the weights', 0);
+  return model;
+}
+
+/** The model that a header describes, if the file has its weights; they are not read yet. */
+function modelOf({ entries, metadata, metadataAt }: SafetensorsHeader, custom: CustomLayers): Model {
   const json = metadata.get(FORMAT_KEY);
   if (json === undefined) {
     throw new ModelFormatError(
@@ -55,7 +73,7 @@ export function decodeModel(bytes: Uint8Array, custom: CustomLayers = {}): Model
   }
   const model = build(json, metadataAt, custom);
   const missing = new Map(model.layout.list.map((parameter) => [parameter.name, parameter]));
-  for (const { name, shape, at } of tensors) {
+  for (const { name, shape, nameAt: at } of entries) {
     const parameter = missing.get(name);
     if (!parameter) throw new ModelFormatError(`the model has no weight ${show(name)}`, at);
     const same = shape.length === parameter.shape.length && shape.every((d, i) => d === parameter.shape[i]);
@@ -69,7 +87,6 @@ export function decodeModel(bytes: Uint8Array, custom: CustomLayers = {}): Model
   }
   const [first] = missing.keys();
   if (first !== undefined) throw new ModelFormatError(`weight '${first}' is missing`, metadataAt);
-  model.setWeights(tensors);
   return model;
 }
 

@@ -26,6 +26,7 @@ export function modelLayer(model: Model<unknown>): ModelLayer {
     indices: inputs.map(({ indices }) => indices),
     streams: 0,
     stateful: architecture.stateful,
+    resultShapes: architecture.outputs.map(({ shape }) => shape),
 
     parameters(shapes, layer) {
       for (const [i, { name: port, shape }] of inputs.entries()) {

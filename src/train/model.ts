@@ -260,8 +260,9 @@ export class Model<Output = Prediction> {
 
   #layerNames(names: readonly string[], what: string): readonly string[] {
     const known = this.layers.map(({ name }) => name);
+    const all = new Set(known);
     for (const name of names) {
-      if (known.includes(name)) continue;
+      if (all.has(name)) continue;
       const near = typeof name === 'string' ? nearest(name, known) : undefined;
       throw new UsageError(
         `${what}: the model has no layer ${show(name)}; ` +

@@ -11,23 +11,23 @@ import { checkApart, claimLayers, shareLayers } from './shared.ts';
 
 interface CommonOptions {
   /** As a layer of another model. Default: the type, numbered. */
-  name?: string;
+  name?: string | undefined;
   /**
    * Of initial weights, shuffling and dropout: an integer from 0 to 2^53 - 1. Default 0, so two models of the same layers
    * begin alike: members of an ensemble need seeds of their own.
    */
-  seed?: number;
+  seed?: number | undefined;
   /**
    * Training and prediction give the same bits on every machine and browser, at the price of fused multiply-add.
    * Default false: the same bits on the same machine.
    */
-  reproducible?: boolean;
+  reproducible?: boolean | undefined;
   /**
    * As a layer of another model: training keeps its inputs alone and computes the rest again for the gradient (gradient
    * checkpointing): less memory for one more forward pass of this part, and the same bits. The model itself, and models in
    * this one, are one part. Default false.
    */
-  checkpoint?: boolean;
+  checkpoint?: boolean | undefined;
 }
 
 /** Keys of the common options. */
@@ -59,7 +59,7 @@ export type PredictionOf<Outputs extends Tensors> = Outputs extends SymbolicTens
  * An input of a model: rows of `shape`, the batch left out. Layers are applied to it: `dense(64)(input([784]))`.
  * @throws UsageError on dimensions or a name out of range.
  */
-export function input(shape: readonly number[], options: { name?: string } = {}): SymbolicTensor {
+export function input(shape: readonly number[], options: { name?: string | undefined } = {}): SymbolicTensor {
   knownKeys(options, ['name'], 'input');
   return inputNode(dimensions(shape, 'input: shape'), layerName(options, 'input'));
 }
@@ -69,7 +69,8 @@ export function input(shape: readonly number[], options: { name?: string } = {})
  * in however many graphs: after `const code = dense(2)(x)`, a model that ends in `code` is the encoder of one that goes on
  * from it, trained or not. A model may be a layer, by `apply`, and shares its weights with the model that it is part of.
  * @throws UsageError on an input that no output depends on, an output that depends on another input, two layers of one
- *   name, or a layer whose weights in a model made before have other shapes.
+ *   name, a layer whose weights in a model made before have other shapes, or more than 2^18 layers, those of a sub-model
+ *   counted each time that it is applied.
  */
 export function model<const Outputs extends Tensors>(
   options: ModelOptions<Outputs>,
@@ -192,10 +193,10 @@ function separate(layers: readonly AnyLayer[]): readonly AnyLayer[] {
 
 /** The same layer once more; its methods are called on the first one, which may have state of its own. */
 function copyOf(layer: AnyLayer): AnyLayer {
-  const { type, name, inputs, indices, passesMask, streams, stateful, directed } = layer;
+  const { type, name, inputs, indices, passesMask, streams, stateful, directed, resultShapes } = layer;
   // all of its fields: it does not compile where one is missing
   const copy: { readonly [K in keyof Required<AnyLayer>]: AnyLayer[K] } = {
-    ...{ type, name, inputs, indices, passesMask, streams, stateful, directed },
+    ...{ type, name, inputs, indices, passesMask, streams, stateful, directed, resultShapes },
     get config() {
       return layer.config;
     },

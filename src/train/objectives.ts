@@ -22,11 +22,12 @@ export interface Objective {
 
 export interface ObjectiveOptions {
   loss: LossLike | readonly LossLike[] | Readonly<Record<string, LossLike>>;
-  lossWeights?: readonly number[] | Readonly<Record<string, number>>;
+  lossWeights?: readonly number[] | Readonly<Record<string, number>> | undefined;
   metrics?:
     | readonly MetricLike[]
     | readonly (readonly MetricLike[])[]
-    | Readonly<Record<string, readonly MetricLike[]>>;
+    | Readonly<Record<string, readonly MetricLike[]>>
+    | undefined;
 }
 
 /** With the loss, and a number of steps for each output that has a mask and metrics, they fit into MAX_SLOTS sums. */
@@ -58,6 +59,8 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
         ? [metrics]
         : byName(metrics, names, 'Trainer.create: metrics', "{ a: ['accuracy'] }");
   const objectives = outputs.map((output, i): Objective => {
+    const { [i]: weight = 1 } = weights;
+    const { [i]: list = [] } = lists;
     const layer = architecture.producer(output.tensor);
     const loss = losses[i]!;
     checkOutput(output, layer, loss);
@@ -65,8 +68,8 @@ export function objectivesOf(model: Model<unknown>, options: ObjectiveOptions): 
       output,
       layer,
       loss,
-      weight: number(weights[i] ?? 1, `Trainer.create: the weight of loss '${output.name}'`, { min: 0 }),
-      metrics: metricList(lists[i] ?? [], loss),
+      weight: number(weight, `Trainer.create: the weight of loss '${output.name}'`, { min: 0 }),
+      metrics: metricList(list, loss),
       key: single ? 'y' : `y.${output.name}`,
     };
   });

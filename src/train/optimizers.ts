@@ -4,16 +4,16 @@ import { UsageError } from '../errors.ts';
 
 export interface OptimizerOptions {
   /** At least 0; `trainer.learningRate` changes it later. Default 0.01 for sgd, 0.001 for the others. */
-  learningRate?: number;
+  learningRate?: number | undefined;
   /**
    * Decoupled weight decay: each step also does w -= learningRate · weightDecay · w. (As in Keras; PyTorch's other than
    * AdamW add weightDecay · w to the gradient, as `l2` of half of it does.) Default 0; of adamw 0.01, as in PyTorch (Keras: 0.004).
    */
-  weightDecay?: number;
+  weightDecay?: number | undefined;
   /** Largest absolute value of a gradient's element. Default: none. */
-  clipValue?: number;
+  clipValue?: number | undefined;
   /** Largest Euclidean norm of all gradients together, after `clipValue` (Pascanu et al. 2013). Default: none. */
-  globalClipNorm?: number;
+  globalClipNorm?: number | undefined;
 }
 
 export interface SgdOptions extends OptimizerOptions {
@@ -21,29 +21,29 @@ export interface SgdOptions extends OptimizerOptions {
    * m = momentum · m + g; w -= learningRate · m, as in PyTorch: a new rate applies to all of m at once (Keras has the rate
    * within m). At least 0, below 1. Default 0.
    */
-  momentum?: number;
+  momentum?: number | undefined;
   /** Nesterov's form, w -= learningRate · (g + momentum · m) (Sutskever et al. 2013). Default false. */
-  nesterov?: boolean;
+  nesterov?: boolean | undefined;
 }
 
 export interface RmspropOptions extends OptimizerOptions {
   /** Decay of the mean square, at least 0, below 1. Default 0.9 (PyTorch: 0.99). */
-  rho?: number;
+  rho?: number | undefined;
   /** Of the divided gradients, at least 0, below 1. Default 0. */
-  momentum?: number;
+  momentum?: number | undefined;
   /** Added to the root (Keras: to what is under it, 1e-7), at least 2^-126, as a gradient may be 0. Default 1e-8. */
-  epsilon?: number;
+  epsilon?: number | undefined;
   /** Divides by the standard deviation instead (Graves 2013). Default false. */
-  centered?: boolean;
+  centered?: boolean | undefined;
 }
 
 export interface AdamOptions extends OptimizerOptions {
   /** Decay of the mean gradient, at least 0, below 1. Default 0.9. */
-  beta1?: number;
+  beta1?: number | undefined;
   /** Decay of the mean square, at least 0, below 1. Default 0.999. */
-  beta2?: number;
+  beta2?: number | undefined;
   /** Added to the root, at least 2^-126, as a gradient may be 0. Default 1e-8 (Keras: 1e-7). */
-  epsilon?: number;
+  epsilon?: number | undefined;
 }
 
 /** An optimizer with its options, complete; made by `sgd`, `rmsprop`, `adam` or `adamw`. */

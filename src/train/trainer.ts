@@ -18,13 +18,13 @@ export interface TrainerOptions extends ObjectiveOptions {
   /** Default: none, it must be given. Of several outputs a list or a record. */
   loss: ObjectiveOptions['loss'];
   /** What each loss of several outputs is multiplied by, at least 0, in `loss`. Default 1. */
-  lossWeights?: NonNullable<ObjectiveOptions['lossWeights']>;
+  lossWeights?: ObjectiveOptions['lossWeights'];
   /** Default 'adam'. */
-  optimizer?: OptimizerLike;
+  optimizer?: OptimizerLike | undefined;
   /** Reported beside the loss; of several outputs a list or a record of lists. Default: none. */
-  metrics?: NonNullable<ObjectiveOptions['metrics']>;
+  metrics?: ObjectiveOptions['metrics'];
   /** Threads that train together, 1 to 64; above 1 only in Node. The same bits whatever the number. Default 1. */
-  threads?: number;
+  threads?: number | undefined;
 }
 
 /** What `onStep` gets. */
@@ -53,28 +53,28 @@ export interface EpochEvent {
 
 export interface FitOptions {
   /** Times that all rows are seen. Default 1. */
-  epochs?: number;
+  epochs?: number | undefined;
   /** Rows of a step, at most all; the last step of an epoch takes what is left, which stateful layers refuse. Default 32. */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /** Another order of the rows in each epoch, from the model's seed. Default true; of a model with stateful layers false. */
-  shuffle?: boolean;
+  shuffle?: boolean | undefined;
   /** Evaluated after each epoch, in its logs as `val_loss`, … Default: none. */
-  validationData?: Dataset;
+  validationData?: Dataset | undefined;
   /**
    * After each step, the model having the new weights; a promise is waited for. Slows small models down, since every step
    * then comes back to JavaScript.
    */
-  onStep?(event: StepEvent): unknown;
+  onStep?: ((event: StepEvent) => unknown) | undefined;
   /**
    * After each epoch, the model having the new weights; a promise is waited for. Early stopping, for example, with
    * `let best = Infinity, since = 0` before it:
    * `({ logs, stop }) => { if (logs.val_loss < best) [best, since] = [logs.val_loss, 0]; else if (++since === 5) stop(); }`
    */
-  onEpoch?(event: EpochEvent): unknown;
+  onEpoch?: ((event: EpochEvent) => unknown) | undefined;
   /** Stops before the next step: `fit` rejects with the signal's reason, the weights of the last step are kept. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** A progress bar on the terminal. Default: when the standard error is a terminal. */
-  progress?: boolean;
+  progress?: boolean | undefined;
 }
 
 /** What training left behind: for each epoch its loss and metrics. */
@@ -233,7 +233,7 @@ export class Trainer {
    * @returns For example `{ loss, accuracy }`.
    * @throws UsageError on data that do not fit the model, the signal's reason when aborted.
    */
-  async evaluate(data: Dataset, options: { signal?: AbortSignal } = {}): Promise<Logs> {
+  async evaluate(data: Dataset, options: { signal?: AbortSignal | undefined } = {}): Promise<Logs> {
     const checked = checkedDataset(this.model, this.objectives, data, 'evaluate');
     knownKeys(options, ['signal'], 'evaluate');
     checkSignal(options.signal, 'evaluate');

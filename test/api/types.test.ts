@@ -23,13 +23,14 @@ afterAll(() => {
 });
 
 /** What the compiler says about a program. */
-function compile(text: string): string {
+function compile(text: string, ...flags: string[]): string {
   const file = join(folder, 'program.mts');
   writeFileSync(file, text.replaceAll("'downhill", `'${root}dist/src/index.js`).replaceAll('index.js/ops', 'layers/operations/index.js')); // biome-ignore format: one line
   const options = [
     ...['--ignoreConfig', '--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022'],
     ...['--types', 'node', '--typeRoots', join(root, 'node_modules/@types')],
     ...['--module', 'nodenext', '--skipLibCheck', 'false'],
+    ...flags,
   ];
   try {
     return execFileSync(process.execPath, [compiler, ...options, file], { encoding: 'utf8' });
@@ -60,4 +61,33 @@ it('show no inner workings', () => {
     export type Inner = [Model['adopt'], Model['layout'], Trainer['session']];
   `;
   expect(compile(program).match(/error TS2339/g)).toHaveLength(3);
+});
+
+it('let options be undefined, as the functions do, where the compiler tells that from left out', () => {
+  const program = `
+    import { adam, binaryAccuracy, dense, input, loadModel, model, randomNormal, sequential, Trainer } from 'downhill';
+    declare const maybe: { number?: number; flag?: boolean; name?: string; signal?: AbortSignal };
+    const { number, flag, name, signal } = maybe;
+    const network = sequential({ inputShape: [2], seed: number, reproducible: flag, checkpoint: flag, name }, [dense(1)]);
+    const x = input([2], { name });
+    export const graph = model({ inputs: x, outputs: dense(1)(x), seed: number, reproducible: flag, checkpoint: flag, name });
+    const trainer = await Trainer.create(network, {
+      loss: 'meanSquaredError',
+      lossWeights: undefined,
+      optimizer: flag ? adam({ learningRate: number, beta1: number, clipValue: number }) : undefined,
+      metrics: flag ? [binaryAccuracy({ threshold: number })] : undefined,
+      threads: number,
+    });
+    const data = { x: [[1, 2]], y: [3] };
+    const onEpoch = flag ? ({ epoch }: { epoch: number }) => console.log(epoch) : undefined;
+    await trainer.fit(data, {
+      epochs: number, batchSize: number, shuffle: flag, validationData: flag ? data : undefined, onStep: undefined, onEpoch,
+      signal, progress: flag,
+    });
+    await trainer.evaluate(data, { signal });
+    export const again = await loadModel('model.safetensors', { layers: undefined });
+    export const start = randomNormal({ stddev: number });
+  `;
+  // the types of Node do not compile so
+  expect(compile(program, '--exactOptionalPropertyTypes', '--skipLibCheck', 'true')).toBe('');
 });

@@ -5,6 +5,7 @@ import { stepData } from '../../bench/data.ts';
 import { measureFirstStep, measureGemm, measurePass, measureStep } from '../../bench/measure.ts';
 import type { Case, GemmCase, Measured, PassCase, StepCase, Turns } from '../../bench/protocol.ts';
 import { referenceLoss } from '../../bench/reference.ts';
+import { type Group, groups, groupTable } from '../../bench/report.ts';
 import { downhill } from '../../bench/subjects/downhill.ts';
 import { plainJs } from '../../bench/subjects/plain-js.ts';
 
@@ -54,11 +55,24 @@ describe('a step', () => {
     expect(await measureFirstStep(broken, perceptron)).toMatchObject(refused);
   });
 
-  it('counts without agreement, and with a remark, when the algorithm is another', async () => {
+  it('counts without agreement, and is marked, when the algorithm is another', async () => {
     const other = { openStep: () => ({ run() {}, loss: () => 0.3 }), differentAlgorithm: true };
     const measured = await finished(measureStep(other, perceptron, 6));
-    expect(measured).toMatchObject({ counts: true, finalLoss: 0.3 });
-    expect(measured.remark).toContain('another algorithm');
+    expect(measured).toMatchObject({ counts: true, comparable: false, finalLoss: 0.3 });
+    const none = { flops: null, gflops: null, shareOfLimit: null, shareAtBest: null };
+    const rows = (values: Partial<Measured>) => [
+      { case: perceptron.name, subject: 'other', ...none, ...measured, remark: null, ...values },
+    ];
+    const [group] = groups([perceptron]) as [Group];
+    const told = '\n  * another algorithm: its loss is not comparable';
+    expect(groupTable(group, rows({}))).toContain(`${told}: other`);
+    expect(groupTable(group, rows({ remark: 'slow' }))).toContain(`${told}; slow: other`);
+    expect(groupTable(group, rows({ comparable: true }))).not.toContain('*');
+    const same = { openStep: () => ({ run() {}, loss: () => perceptron.checkLoss }) };
+    expect(await finished(measureStep(same, perceptron, 6))).toMatchObject({
+      counts: true,
+      comparable: true,
+    });
   });
 
   it('is measured in turns, which others can take between', async () => {

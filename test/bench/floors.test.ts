@@ -19,6 +19,7 @@ function result(name: string, subject: string, values: Partial<Result>): Result 
     shareOfLimit: null,
     shareAtBest: null,
     counts: true,
+    comparable: true,
   };
   return { case: name, subject, ...nothing, ...times, ...values };
 }

@@ -47,6 +47,17 @@ describe('npm run bench', () => {
     expect(results.find((r) => r.case === 'gemm-nn-32')).toMatchObject({ flops: 65536, finalLoss: null });
   });
 
+  it('says before it measures that the file cannot be written', () => {
+    for (const command of [[main], [join(root, 'dist', 'bench', 'profile.js'), 'perceptron']]) {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [...command, '--json', folder], {
+        encoding: 'utf8',
+      });
+      expect(status).toBe(1);
+      expect(stdout).toBe('');
+      expect(stderr).toMatch(/^the results cannot be written to .*: EISDIR.*\n$/);
+    }
+  });
+
   it('says which names there are when one is unknown', () => {
     const { status, stderr } = spawnSync(process.execPath, [main, '--case', 'gem-nn-32'], {
       encoding: 'utf8',

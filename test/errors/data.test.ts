@@ -119,7 +119,12 @@ describe('data', () => {
     [
       'a shape that is none',
       () => train(typed(new Float32Array(6), '2x3')),
-      "fit: x: shape must be an array of integers, got '2x3'",
+      "fit: x: shape must be an array of integers of at least 0, got '2x3'",
+    ],
+    [
+      'a negative dimension',
+      () => train(typed(new Float32Array(6), [-3, 2])),
+      'fit: x: shape must be an array of integers of at least 0, got [-3, 2]',
     ],
     [
       'an array as data',

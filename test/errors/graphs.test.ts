@@ -6,11 +6,13 @@ import {
   dense,
   dot,
   dropout,
+  embedding,
   input,
   maximum,
   model,
   multiHeadAttention,
   ops,
+  rescaling,
   sequential,
   type Tensor,
   Trainer,
@@ -29,6 +31,7 @@ class Plain extends CustomLayer {
 
 const losses = { kind: 'crossEntropy', size: 'meanSquaredError' } as const;
 const anyInput = () => input([3]);
+const identity = () => sequential({ inputShape: [3] }, [rescaling(1)]);
 const trainer = () => Trainer.create(pair(), { loss: losses });
 const create = (options: object) => Trainer.create(pair(), { loss: losses, ...options });
 
@@ -108,6 +111,33 @@ describe('graphs', () => {
       'rows that differ',
       () => concatenate({ axis: 1 })([input([2, 3]), input([2, 4])]),
       'may differ in axis 1 only, got [batch, 2, 3] and [batch, 2, 4]',
+    ],
+    [
+      'sub-models that are applied too often',
+      () => {
+        for (let depth = 0, inner = identity(); depth < 40; depth++) {
+          const x = anyInput();
+          inner = model({ inputs: x, outputs: inner.apply(inner.apply(x)) });
+        }
+      },
+      'model: it has 524,288 layers, those of a sub-model counted each time that it is applied; at most 262,144 are possible',
+    ],
+    [
+      'sub-models within each other, too many',
+      () => {
+        for (let depth = 0, inner = identity(); depth < 200; depth++) {
+          inner = sequential({ inputShape: [3] }, [inner]);
+        }
+      },
+      'sequential: 101 models one within the other, at most 100 are possible',
+    ],
+    [
+      'a sub-model of integers on what a layer makes',
+      () => {
+        const words = sequential({ inputShape: [3], name: 'words' }, [embedding(9, 2)]);
+        words.apply(dense(3)(anyInput()));
+      },
+      "layer 'words': its input 1 is integers below 9, but what the layer before it makes are not",
     ],
     [
       'an input not given',

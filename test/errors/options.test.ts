@@ -60,6 +60,60 @@ describe('options', () => {
       "Trainer.create: give a loss, for example 'crossEntropy'",
     ],
     [
+      'metrics of null',
+      () => trainer({ metrics: null }),
+      'Trainer.create: metrics is null; leave it out, or give undefined, for its default',
+    ],
+    [
+      'weights of null',
+      () => trainer({ lossWeights: null }),
+      'Trainer.create: lossWeights is null; leave it out',
+    ],
+    [
+      'an optimizer of null',
+      () => trainer({ optimizer: null }),
+      'Trainer.create: optimizer is null; leave it out',
+    ],
+    ['threads of null', () => trainer({ threads: null }), 'Trainer.create: threads is null; leave it out'],
+    ['a rate of null', () => loose.adam!({ learningRate: null }), 'adam: learningRate is null; leave it out'],
+    ['a bound of null', () => loose.sgd!({ clipValue: null }), 'sgd: clipValue is null; leave it out'],
+    [
+      'a rate of null in a config',
+      () => trainer({ optimizer: { name: 'adam', learningRate: null } }),
+      'adam: learningRate is null; leave it out',
+    ],
+    [
+      'metrics of null of an output',
+      () => trainer({ metrics: { dense_1: null } }),
+      "metrics must be an array such as ['accuracy'], got null",
+    ],
+    [
+      'a weight of null of an output',
+      () => trainer({ lossWeights: { dense_1: null } }),
+      "Trainer.create: the weight of loss 'dense_1' must be a number >= 0, got null",
+    ],
+    ['epochs of null', () => train({ x, y }, { epochs: null }), 'fit: epochs is null; leave it out'],
+    [
+      'validation data of null',
+      () => train({ x, y }, { validationData: null }),
+      'fit: validationData is null; leave it out',
+    ],
+    [
+      'an option of an initializer of null',
+      () => loose.randomNormal!({ stddev: null }),
+      'randomNormal: stddev is null; leave it out',
+    ],
+    [
+      'an option of an activation of null',
+      () => loose.dense!(3, { activation: { name: 'elu', alpha: null } }),
+      "dense: activation 'elu': alpha is null; leave it out",
+    ],
+    [
+      'a seed of null',
+      () => loose.sequential!({ inputShape: [3], seed: null }, [dense(2)]),
+      'sequential: seed is null',
+    ],
+    [
       'new Trainer',
       () =>
         new (Trainer as unknown as new (...values: unknown[]) => unknown)(model(), { loss: 'crossEntropy' }),
@@ -212,27 +266,16 @@ describe('null', () => {
     [
       'a merge mode',
       () => (bidirectional as Untyped)(gru(2), { mergeMode: null }),
-      'bidirectional: mergeMode cannot be null; leave it out where its default is meant',
+      'bidirectional: mergeMode is null; leave it out, or give undefined, for its default',
     ],
-    ['a flag', () => loose.dense!(3, { useBias: null }), 'dense: useBias cannot be null'],
-    ['a number', () => loose.adam!({ learningRate: null }), 'adam: learningRate cannot be null'],
-    ['a regularizer', () => loose.dense!(3, { kernelRegularizer: null }), 'dense: kernelRegularizer cannot'],
-    ['a name', () => loose.dense!(3, { name: null }), 'dense: name cannot be null'],
+    ['a flag', () => loose.dense!(3, { useBias: null }), 'dense: useBias is null'],
+    ['a regularizer', () => loose.dense!(3, { kernelRegularizer: null }), 'dense: kernelRegularizer is null'],
+    ['a name', () => loose.dense!(3, { name: null }), 'dense: name is null'],
     [
       'an option of an activation',
       () => loose.activation!({ name: 'elu', alpha: null }),
-      "activation: activation 'elu': alpha cannot be null",
+      "activation: activation 'elu': alpha is null",
     ],
-    ['an option of fit', () => train({ x, y }, { epochs: null }), 'fit: epochs cannot be null'],
-    [
-      'validation data',
-      () => train({ x, y }, { validationData: null }),
-      'fit: validationData cannot be null',
-    ],
-    [
-      'states',
-      () => (gru(2) as Untyped)(null, { initialState: null }),
-      'gru: applied: initialState cannot be',
-    ],
+    ['states', () => (gru(2) as Untyped)(null, { initialState: null }), 'gru: applied: initialState is null'],
   ]);
 });

@@ -5,7 +5,8 @@
 
 import fc from 'fast-check';
 import { ModelFormatError } from '../../src/io/errors.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
+import { encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
+import { decodeSafetensors } from './decode.ts';
 
 /** One per throw of the reader. A rejection that matches none fails the test; the counts show the reach. */
 const KINDS = [
@@ -266,7 +267,10 @@ function checkFile(file: Uint8Array, counts: FuzzCounts): void {
 
 type Decoded = ReturnType<typeof decodeSafetensors>;
 
-function demandSame(a: Decoded, b: { tensors: readonly NamedTensor[]; metadata: Map<string, string> }): void {
+function demandSame(
+  a: Decoded,
+  b: { tensors: readonly NamedTensor[]; metadata: ReadonlyMap<string, string> },
+): void {
   const textOf = ({ tensors, metadata }: typeof b) =>
     JSON.stringify([
       tensors.map(({ name, shape, data }) => [

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   activation,
   dense,
@@ -13,8 +13,9 @@ import {
   reshape,
   sequential,
 } from '../../src/index.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
+import { encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
 import { decodeModel } from '../../src/train/model-file.ts';
+import { decodeSafetensors } from './decode.ts';
 
 /** A layer of each type, and each option that is written. */
 function everything(): Model {
@@ -264,11 +265,59 @@ describe('a hostile file', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 22);
   });
 
+  it('allocates nothing for constants of a model that does not run yet', () => {
+    const from = vi.spyOn(Float32Array, 'from');
+    const before = process.memoryUsage().arrayBuffers;
+    const large = '{"type":"sequential","inputShape":[14000,14000],"layers":';
+    const encoding = `{"version":1,"model":${large}[{"type":"sinePositionEncoding"}]}}`;
+    expect(decodeModel(encodeSafetensors([], { downhill: encoding })).parameterCount).toBe(0);
+    const rotary = '{"type":"multiHeadAttention","numHeads":1,"keyDim":14000,"rotary":true}';
+    expect(hostile(`${large}[${rotary}]}`).message).toContain("weight 'multiHeadAttention/");
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 22);
+    expect(from).not.toHaveBeenCalled();
+    from.mockRestore();
+  });
+
   it('of 200,000 layers is read in a time that grows with its length only', () => {
     const layers = `${'{"type":"flatten"},'.repeat(200_000)}{"type":"flatten"}`;
     const json = `{"version":1,"model":{"type":"sequential","inputShape":[2],"layers":[${layers}]}}`;
     const model = decodeModel(encodeSafetensors([], { downhill: json }));
     expect(model.layers.at(-1)!.name).toBe('flatten_200000');
+  });
+
+  it('of 50,000 inputs, or as many frozen layers, is read in a time that grows with its length only', () => {
+    const many = Array.from({ length: 50_000 }, (_, i) => i);
+    const read = (model: string) =>
+      decodeModel(encodeSafetensors([], { downhill: `{"version":1,"model":{${model}}}` }));
+    const joined = read(
+      '"type":"model","inputForm":"list","outputForm":"single","seed":0,"reproducible":false,' +
+        `"inputs":[${many.map((i) => `{"name":"x${i}","shape":[1]}`)}],` +
+        `"layers":[{"type":"concatenate","name":"all"}],"applications":[{"layer":"all","reads":[${many}]}],` +
+        '"outputs":[{"name":"y","tensor":50000}]',
+    );
+    expect(joined.outputShape).toEqual([-1, 50_000]);
+    const layers = many.map((i) => `{"type":"flatten","name":"layer${i}"}`);
+    const frozen = many.map(() => '"layer49999"');
+    const cold = read(`"type":"sequential","inputShape":[2],"layers":[${layers}],"frozen":[${frozen}]`);
+    expect(cold.frozen).toEqual(['layer49999']);
+  });
+
+  it('of sub-models that are applied twice within each other is refused before they are traced', () => {
+    const settings = '"seed":0,"reproducible":false';
+    const graph = (layer: string, applications: string, last: number) =>
+      `{"type":"model","name":"part","inputForm":"single","outputForm":"single",${settings},` +
+      `"inputs":[{"name":"x","shape":[4]}],"layers":[${layer}],"applications":[${applications}],` +
+      `"outputs":[{"name":"y","tensor":${last}}]}`;
+    const twice = '{"layer":"part","reads":[0]},{"layer":"part","reads":[1]}';
+    let json = graph('{"type":"rescaling","name":"same","scale":1}', '{"layer":"same","reads":[0]}', 1);
+    for (let depth = 0; depth < 40; depth++) json = graph(json, twice, 2);
+    expect(hostile(json).message).toContain('it has 524,288 layers, those of a sub-model counted each time');
+  });
+
+  it('of 1,000 models within each other is refused', () => {
+    const [open, close] = ['{"type":"sequential","inputShape":[4],"layers":[', ']}'];
+    const json = `${open.repeat(1000)}{"type":"flatten"}${close.repeat(1000)}`;
+    expect(hostile(json).message).toContain('101 models one within the other, at most 100 are possible');
   });
 
   it('keeps its messages short', () => {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ModelFormatError } from '../../src/io/errors.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
+import { encodeSafetensors, type NamedTensor } from '../../src/io/safetensors.ts';
+import { decodeSafetensors } from './decode.ts';
 
 const MARK = '§';
 

@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { adam, dense, input, model, sequential, Trainer } from '../../src/index.ts';
+import { adam, dense, input, lambda, model, ops, sequential, Trainer } from '../../src/index.ts';
 import { decodeModel } from '../../src/train/model-file.ts';
 import { matrix, pair, pairData } from './support.ts';
 
 const weightsOf = (net: { getWeights(): readonly { name: string; data: Float32Array }[] }) =>
   Object.fromEntries(net.getWeights().map(({ name, data }) => [name, [...data]]));
+
+/** Squared eight times, each in float32. */
+function squared8(x: number): number {
+  let y = x;
+  for (let i = 0; i < 8; i++) y = Math.fround(y * y);
+  return y;
+}
 
 describe('freezing', () => {
   it('leaves layers as they are until they are unfrozen, and the optimizer goes on', async () => {
@@ -106,6 +113,24 @@ describe('a model as a layer', () => {
       expect(after['encoder/dense/kernel']).toEqual(before['encoder/dense/kernel']);
       expect(after['decoder/kernel']).not.toEqual(before['decoder/kernel']);
     }
+  });
+
+  it('is not traced again where it is applied, so parts within parts cost nothing', () => {
+    let traces = 0;
+    const inner = lambda((x) => {
+      traces++;
+      return ops.square(x);
+    });
+    const x = input([2]);
+    let net = model({ inputs: x, outputs: inner(x) });
+    const before = traces;
+    for (let depth = 0; depth < 3; depth++) {
+      const y = input([2]);
+      net = model({ inputs: y, outputs: net.apply(net.apply(y)) });
+    }
+    expect(traces).toBe(before);
+    // 8 squares one after the other
+    expect([...net.predictSync([[1.001, -1]]).data]).toEqual([Math.fround(1.001), -1].map(squared8));
   });
 
   it('applied twice has its weights once, and may have several inputs and outputs', () => {

@@ -39,11 +39,11 @@ export const sources: Rows<'input' | 'parameter' | 'state' | 'constant' | 'resha
 
   constant: {
     variants: [
-      { name: 'floats', attributes: { values: Float32Array.of(1, -2.5, 3), shape: [3] } },
-      { name: 'integers', attributes: { values: Int32Array.of(7, -1), shape: [2, 1] } },
+      { name: 'floats', attributes: { type: 'f32', values: () => Float32Array.of(1, -2.5, 3), shape: [3] } },
+      { name: 'integers', attributes: { type: 'i32', values: () => Int32Array.of(7, -1), shape: [2, 1] } },
     ],
     operands: () => [],
-    forward: (_, { values }) => Array.from(values),
+    forward: (_, { values }) => Array.from(values()),
     forwardBound: () => 'exact',
     gradient: 'none',
     tails: [],

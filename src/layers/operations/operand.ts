@@ -42,10 +42,7 @@ function tensorOf(value: unknown, what: string): Tensor | undefined {
 
 function constant(tracer: Tracer, value: unknown, what: string): Tensor {
   if (typeof value === 'number') {
-    return tracer.add(sourceOps.constant, [], {
-      values: Float32Array.of(value),
-      shape: [],
-    }) as unknown as Tensor;
+    return floats(tracer, () => Float32Array.of(value), []);
   }
   if (value instanceof SymbolicTensor) {
     fail(tracer, what, 'got a symbolic tensor of a model; inside a layer use what call() gets');
@@ -55,7 +52,13 @@ function constant(tracer: Tracer, value: unknown, what: string): Tensor {
   }
   const { data, shape } = toArray(value, `layer '${tracer.layer}': ops.${what}: a constant`);
   if (shape.some((d) => d < 1)) fail(tracer, what, `a constant is empty: shape [${shape.join(', ')}]`);
-  return tracer.add(sourceOps.constant, [], { values: Float32Array.from(data), shape }) as unknown as Tensor;
+  // a copy: it is the user's, who may change it before the program is made
+  const values = Float32Array.from(data);
+  return floats(tracer, () => values, shape);
+}
+
+function floats(tracer: Tracer, values: () => Float32Array, shape: readonly number[]): Tensor {
+  return tracer.add(sourceOps.constant, [], { type: 'f32', values, shape }) as unknown as Tensor;
 }
 
 /** In a message: what a function gave that should give a tensor of this trace. */

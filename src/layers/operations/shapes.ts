@@ -168,7 +168,8 @@ export function gather(x: TensorLike, indices: readonly number[] | Tensor, axis?
     fail(tracer, what, `${show(i)} is no entry of axis ${at}, which has 0 to ${size - 1}`);
   }
   const values = Int32Array.from(list as number[]);
-  const places = tracer.add(sourceOps.constant, [], { values, shape: [values.length] }) as unknown as Tensor;
+  const constant = { type: 'i32', values: () => values, shape: [values.length] } as const;
+  const places = tracer.add(sourceOps.constant, [], constant) as unknown as Tensor;
   return tracer.add(takeOps.take, [table, places], { axis: at }) as unknown as Tensor;
 }
 
@@ -178,8 +179,9 @@ export function oneHot(x: TensorLike, depth: number): Tensor {
   const { tracer } = tensor;
   if (!Number.isInteger(depth) || depth < 1)
     fail(tracer, 'oneHot', `depth must be at least 1, got ${show(depth)}`);
-  const classes = Float32Array.from({ length: depth }, (_, i) => i);
-  const all = tracer.add(sourceOps.constant, [], { values: classes, shape: [depth] }) as unknown as Tensor;
+  const classes = () => Float32Array.from({ length: depth }, (_, i) => i);
+  const constant = { type: 'f32', values: classes, shape: [depth] } as const;
+  const all = tracer.add(sourceOps.constant, [], constant) as unknown as Tensor;
   const places = reshaped(tensor, [...tensor.shape, 1]);
   return tracer.add(arithmeticOps.binary, [places, all], { kind: BinaryKind.Equal }) as unknown as Tensor;
 }
