@@ -1,3 +1,4 @@
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -78,5 +79,7 @@ export async function run({ seed, path }: DigitsOptions): Promise<number> {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await run({ seed: 42, path: join(tmpdir(), 'downhill-digits.safetensors') });
+  // a folder of its own: the one for temporary files is everybody's
+  const folder = await mkdtemp(join(tmpdir(), 'downhill-'));
+  await run({ seed: 42, path: join(folder, 'digits.safetensors') });
 }
