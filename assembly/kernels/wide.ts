@@ -7,8 +7,8 @@ import { directTiles8, tiles8 } from './tiles';
 /*
  * Tiles of 16 columns, for engines that join neighbouring vectors of 128 bits to one of 256: V8 since Node 24 with
  * --experimental-wasm-revectorize, on x64 with AVX2. There the tile of 4 x 8 has four sums of 256 bits, too few for a
- * multiply-add that takes four cycles and is begun twice in each; 4 x 16 has eight. A step of wide-mlp takes 7.0 ms instead
- * of 11.3 (`npm run bench`, Node 24, with --revectorize and without). Where vectors are not joined, 16 sums do not fit the
+ * multiply-add that takes four cycles and is begun twice in each; 4 x 16 has eight. A step of wide-mlp takes 5.9 ms instead
+ * of 9.7 (`npm run bench`, Node 24, with --revectorize and without). Where vectors are not joined, 16 sums do not fit the
  * registers. Each sum has the same order in both, so the bits are the same.
  *
  * It is an experiment of V8's: where it meets something that it cannot join it may end the process. In Node 24 that is the
